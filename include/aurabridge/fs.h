@@ -1,0 +1,49 @@
+/* Files: atomic publication and the few operations whose failure must not be overlooked. Files are
+ * made 0600, directories 0700, descriptors close on exec. Thread-safe.
+ */
+#ifndef AURABRIDGE_FS_H
+#define AURABRIDGE_FS_H
+
+#include "aurabridge/buffer.h"
+#include "aurabridge/error.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define FS_PATH_MAX 4096
+
+/* Joins with one "/". Returns 0, or -1 when the result does not fit. */
+int fs_join(char out[FS_PATH_MAX], const char *directory, const char *name, struct error *err);
+
+/* Makes the directory and its parents (0700); one that exists is fine. A new entry is synced. */
+int fs_make_directory(const char *path, struct error *err);
+
+int fs_sync_directory(const char *path, struct error *err);
+
+/* Makes a new file for writing that must not exist yet. `*fd` is the caller's. */
+int fs_create(int *fd, const char *path, struct error *err);
+
+/* Writes all bytes, across EINTR and short writes. Returns 0, or -1 with errno kept. */
+int fs_write_all(int fd, const void *bytes, size_t length, struct error *err);
+
+/* Reads at `offset` until `length` bytes or the end; `*got` says how many. */
+int fs_read_at(int fd, void *bytes, size_t length, uint64_t offset, size_t *got, struct error *err);
+
+/* Durable publication of a complete file: fsync `fd`, close it (always, also on failure), rename
+ * `part_path` to `final_path`, fsync the parent of `final_path`. A failed fsync is never retried.
+ */
+int fs_publish(int fd, const char *part_path, const char *final_path, struct error *err);
+
+/* Replaces the whole content of `path` durably and atomically. */
+int fs_write_atomic(const char *path, const void *bytes, size_t length, struct error *err);
+
+/* Appends the file's content to `out`; fails when it is larger than the buffer's room. */
+int fs_read_file(struct buffer *out, const char *path, struct error *err);
+
+/* Removes a file; one that is not there is fine. */
+int fs_remove(const char *path, struct error *err);
+
+/* Bytes that an unprivileged process may still write on the file system of `path`. */
+int fs_free_bytes(uint64_t *out, const char *path, struct error *err);
+
+#endif

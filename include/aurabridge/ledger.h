@@ -1,0 +1,278 @@
+/* The ledger: what is where, and what is due. It names what the bridge needs, not how a database
+ * does it; SQLite lives in src/ledger alone. Thread-safe. Each changing call is one atomic, durable
+ * step: when it returns 0 its effect survives power loss. Concurrent changes share one commit.
+ *
+ * A study row is one upload's worth of a study ("generation"): a study is known by route key and
+ * Study Instance UID; generation 0 is the first upload, later ones are supplements. Patient data
+ * stands in instance attributes only; reasons never carry any.
+ */
+#ifndef AURABRIDGE_LEDGER_H
+#define AURABRIDGE_LEDGER_H
+
+#include "aurabridge/attribute.h"
+#include "aurabridge/clock.h"
+#include "aurabridge/digest.h"
+#include "aurabridge/error.h"
+#include "aurabridge/identifier.h"
+#include "aurabridge/instance.h"
+#include "aurabridge/stored_instance.h"
+#include "aurabridge/study_state.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct ledger;
+
+#define LEDGER_NOT_FOUND (-2) /* no such study, or nothing due */
+#define LEDGER_CONFLICT  (-3) /* the state is not the expected one any more; nothing changed */
+
+#define LEDGER_REASON_SIZE 512
+#define LEDGER_NAME_SIZE   128 /* map entry and destination names */
+#define LEDGER_URL_SIZE    2048
+
+/* Opens the ledger file, making it when absent (0600). A file of a newer schema is refused with a
+ * text that says so; an older one is migrated. Only the holder of the spool's lock may open it.
+ * ":memory:" is for tests. */
+int ledger_open(struct ledger **out, const char *path, const struct clock *clock,
+                struct error *err);
+void ledger_close(struct ledger *ledger);
+
+/* ---- reception ---- */
+
+/* An instance whose file is published. All pointers are the caller's and only read. */
+struct ledger_arrival {
+    const char *route_key;
+    const char *entry_name;  /* of the map entry, "" when it has none or none matches */
+    const char *destination; /* "" when none matches: the study will be unrouted */
+    const struct association *association;
+    const struct instance_request *request;
+    const char *study_instance_uid;
+    const char *series_instance_uid;
+    const struct stored_instance *instance;
+    const char *file_name; /* spool name */
+    int64_t received_ms;   /* wall clock */
+    int64_t quiet_period_ms;
+    int64_t max_wait_ms;
+    enum changed_duplicate changed_duplicate;
+};
+
+enum ledger_arrival_kind {
+    ARRIVAL_STORED,           /* the row names the file */
+    ARRIVAL_RESEND,           /* identical to one of a study not completed yet; remove the file */
+    ARRIVAL_SWALLOWED_RESEND, /* identical to one that is completed; remove the file */
+    ARRIVAL_KEPT_FIRST        /* changed, recorded as superseded; remove the file */
+};
+
+struct ledger_arrival_outcome {
+    enum ledger_arrival_kind kind;
+    int64_t study_id;                       /* that it belongs to, or that it resends */
+    bool study_opened;                      /* this arrival opened the study row */
+    char superseded_file[STORED_NAME_SIZE]; /* replaced by this one; remove it. "" when none */
+};
+
+/* Records an arrival. Identical means the same SOP Instance UID and data set digest as any version
+ * under this route key and Study Instance UID that is not discarded, cancelled or forgotten. */
+int ledger_instance_received(struct ledger *ledger, struct ledger_arrival_outcome *out,
+                             const struct ledger_arrival *arrival, struct error *err);
+
+/* Asks without changing: whether such an arrival would be stored (so that a resend need not be
+ * published first). `*kind` is a forecast; only ledger_instance_received decides. */
+int ledger_instance_forecast(struct ledger *ledger, enum ledger_arrival_kind *kind,
+                             const struct ledger_arrival *arrival, struct error *err);
+
+/* ---- studies ---- */
+
+/* How far the delivery of an upload has come; each is recorded before and after it is done. */
+enum ledger_step {
+    STEP_NONE,
+    STEP_INIT_SENT,
+    STEP_INIT_DONE,
+    STEP_START_SENT,
+    STEP_START_DONE,
+    STEP_UPLOAD_CREATED, /* upload_url is known */
+    STEP_UPLOAD_DONE,    /* the server holds every byte */
+    STEP_COMPLETE_SENT,
+    STEP_COMPLETE_DONE,
+    STEP_ERROR_SENT, /* `error` or `cancel`, see state */
+    STEP_ERROR_DONE
+};
+
+struct ledger_upload {
+    char upload_id[UUID_SIZE]; /* "" before the first attempt */
+    char assembly_id[128];
+    enum ledger_step step;
+    char upload_url[LEDGER_URL_SIZE];
+    uint64_t upload_length;               /* bytes of the archive; 0 when unknown */
+    uint64_t upload_offset;               /* that the server acknowledged */
+    char package_digest[SHA256_HEX_SIZE]; /* of the archive's layout */
+    char aurabox_study_id[128];           /* from init's reply */
+};
+
+struct ledger_study {
+    int64_t id; /* printed as "S<id>" */
+    char route_key[ROUTE_KEY_SIZE];
+    char study_instance_uid[UID_SIZE];
+    unsigned generation; /* 0: first upload */
+    int64_t first_id;    /* of generation 0; its own id there */
+    char entry_name[LEDGER_NAME_SIZE];
+    char destination[LEDGER_NAME_SIZE];
+    enum study_state state;
+    char reason[LEDGER_REASON_SIZE]; /* why it is in this state, or why it waits */
+    char warning[LEDGER_REASON_SIZE];
+    int64_t first_received_ms, last_received_ms, changed_ms, completed_ms;
+    int64_t due_ms;      /* receiving: when it is complete if nothing comes */
+    int64_t retry_at_ms; /* 0: at once */
+    unsigned attempt;
+    bool has_changed_duplicates; /* holds versions of instances of an earlier generation */
+    bool must_quarantine;        /* on_changed_duplicate: quarantine */
+    bool released;               /* a person let it pass validation */
+    bool cancel_requested;
+    /* Law 2: what was acknowledged for this row, by where it is. */
+    uint64_t instances;  /* with a file, or uploaded: stored, not dropped, not superseded */
+    uint64_t bytes;      /* of their files */
+    uint64_t dropped;    /* by rule */
+    uint64_t superseded; /* kept_first and replace */
+    uint64_t resends, swallowed_resends;
+    uint64_t truncated; /* of `instances`, those with a warning */
+    struct ledger_upload upload;
+};
+
+int ledger_study(struct ledger *ledger, struct ledger_study *out, int64_t id, struct error *err);
+
+/* Visits studies in order of id. `state` -1: all. A non-zero answer stops and is returned. */
+int ledger_studies(struct ledger *ledger, int state,
+                   int (*visit)(void *context, const struct ledger_study *study), void *context,
+                   struct error *err);
+
+/* Finds by short id ("S17", "17") or Study Instance UID. LEDGER_NOT_FOUND, or -1 with a text that
+ * lists the candidates when a UID is ambiguous. */
+int ledger_resolve(struct ledger *ledger, int64_t *id, const char *text, struct error *err);
+
+/* Compare-and-set by the transition table. Clears lease, attempt and retry_at; logs old → new with
+ * the reason. LEDGER_CONFLICT when the study is not in `from`. */
+int ledger_advance(struct ledger *ledger, int64_t id, enum study_state from, enum study_state to,
+                   const char *reason, struct error *err);
+
+/* Keeps the state; not before `retry_at_ms` (wall clock), for `reason`. Ends the lease. For a study
+ * in receiving it moves due_ms. `count_attempt` adds one to attempt. */
+int ledger_defer(struct ledger *ledger, int64_t id, int64_t retry_at_ms, const char *reason,
+                 bool count_attempt, struct error *err);
+int ledger_set_warning(struct ledger *ledger, int64_t id, const char *warning, struct error *err);
+int ledger_set_route(struct ledger *ledger, int64_t id, const char *route_key,
+                     const char *entry_name, const char *destination, struct error *err);
+
+/* The next receiving study whose due_ms has come. LEDGER_NOT_FOUND: none, and `*next_ms` is when
+ * the earliest will be (INT64_MAX: nothing is being received). */
+int ledger_study_due(struct ledger *ledger, int64_t *id, int64_t now_ms, int64_t *next_ms,
+                     struct error *err);
+
+/* The oldest study of the destination that is ready, packaging, uploading or confirming, due at
+ * `now_ms`, not leased, and not behind an earlier generation that is still in flight (or, when it
+ * has_changed_duplicates, not final). It is leased to `owner` until now + lease; a lease of a
+ * process that died counts as ended when the ledger is opened. LEDGER_NOT_FOUND: none; `*next_ms`
+ * says when the earliest retry is due. */
+int ledger_claim(struct ledger *ledger, struct ledger_study *out, const char *destination,
+                 const char *owner, int64_t now_ms, int64_t lease_ms, int64_t *next_ms,
+                 struct error *err);
+int ledger_release_claim(struct ledger *ledger, int64_t id, struct error *err);
+
+/* Records the upload's progress as a whole. The offset alone need not be durable at once. */
+int ledger_upload_put(struct ledger *ledger, int64_t id, const struct ledger_upload *upload,
+                      struct error *err);
+
+/* ---- instances ---- */
+
+enum ledger_disposition {
+    INSTANCE_STORED,
+    INSTANCE_DROPPED,    /* by rule */
+    INSTANCE_SUPERSEDED, /* keep_first: this one; replace: the earlier one */
+    INSTANCE_DISCARDED
+};
+
+struct ledger_instance {
+    int64_t id;
+    int64_t study_id;
+    enum ledger_disposition disposition;
+    struct instance_request request;
+    struct association association; /* id 0 */
+    char series_instance_uid[UID_SIZE];
+    char file_name[STORED_NAME_SIZE]; /* "" when there is no file any more */
+    uint8_t data_set_sha256[SHA256_SIZE];
+    uint32_t file_crc32;
+    uint64_t file_size;
+    uint64_t data_set_offset;
+    int64_t received_ms;
+    struct dataset_result ending;
+    struct attributes attributes;
+};
+
+/* Visits a study's instances in order of receipt, of one disposition, or all with -1. Holds no lock
+ * during `visit`, which may call the ledger. A non-zero answer stops and is returned. */
+int ledger_instances(struct ledger *ledger, int64_t study_id, int disposition,
+                     int (*visit)(void *context, const struct ledger_instance *instance),
+                     void *context, struct error *err);
+
+/* stored → dropped for the reason; counts move with it. Its file stays until discarded or trimmed.
+ */
+int ledger_instance_drop(struct ledger *ledger, int64_t instance_id, const char *reason,
+                         struct error *err);
+
+/* Whether other studies hold instances of this series UID under another Study Instance UID and the
+ * same route key. */
+int ledger_series_elsewhere(struct ledger *ledger, bool *elsewhere, int64_t study_id,
+                            const char *series_instance_uid, struct error *err);
+
+/* The PatientID and issuer that the other generations of the study uploaded or hold: writes the
+ * first non-discarded one that differs from these to none/true. */
+int ledger_other_patient(struct ledger *ledger, bool *differs, int64_t study_id,
+                         const char *patient_id, const char *issuer, struct error *err);
+
+/* ---- the operator ---- */
+
+/* Lets a quarantined study pass: → ready (or unrouted when it has no destination), released set.
+ * With `patient_id`, the instances of other patients move to a new quarantined generation first;
+ * *left_id is its id, or 0. */
+int ledger_study_release(struct ledger *ledger, int64_t id, const char *patient_id,
+                         int64_t *left_id, struct error *err);
+/* Asks the worker to stop; ledger_advance to cancelled is done by whoever holds the study. */
+int ledger_study_request_cancel(struct ledger *ledger, int64_t id, struct error *err);
+/* failed, cancelled → ready with a fresh upload; a waiting study → due at once. */
+int ledger_study_retry(struct ledger *ledger, int64_t id, struct error *err);
+/* → discarded; its instances become discarded and are unknown to later arrivals. */
+int ledger_study_discard(struct ledger *ledger, int64_t id, const char *reason, struct error *err);
+/* Only for final studies: its instances become unknown to later arrivals. */
+int ledger_study_forget(struct ledger *ledger, int64_t id, struct error *err);
+
+/* ---- recovery and retention ---- */
+
+/* Whether a row names the file. */
+int ledger_file_is_known(struct ledger *ledger, const char *file_name, bool *known,
+                         struct error *err);
+/* Visits rows that name a file (all studies). */
+int ledger_files(struct ledger *ledger,
+                 int (*visit)(void *context, int64_t study_id, int64_t instance_id,
+                              const char *file_name, uint64_t file_size),
+                 void *context, struct error *err);
+/* The row's file is gone or not needed any more; the row stays. */
+int ledger_file_removed(struct ledger *ledger, int64_t instance_id, struct error *err);
+/* Ends all leases; returns studies found in validating to receiving-complete (they are validated
+ * again). Called once at start. */
+int ledger_recover(struct ledger *ledger, struct error *err);
+/* Final studies (completed or discarded) whose change is older than `before_ms` and that still
+ * name files. LEDGER_NOT_FOUND: none. */
+int ledger_study_to_clean(struct ledger *ledger, int64_t *id, int64_t before_ms, struct error *err);
+/* Removes the rows of completed and discarded studies changed before `before_ms` and without
+ * files; `*removed` counts studies. */
+int ledger_trim(struct ledger *ledger, int64_t before_ms, unsigned *removed, struct error *err);
+
+/* Names of the destinations that studies in flight or unrouted refer to, and counts per state. */
+struct ledger_totals {
+    uint64_t studies[STUDY_STATE_COUNT];
+    uint64_t instances[STUDY_STATE_COUNT]; /* stored, by the state of their study */
+    uint64_t bytes[STUDY_STATE_COUNT];
+    uint64_t dropped, superseded, resends, swallowed_resends, discarded;
+    uint64_t acknowledged; /* arrivals recorded since the ledger was made, less trimmed */
+};
+int ledger_totals(struct ledger *ledger, struct ledger_totals *out, struct error *err);
+
+#endif
