@@ -1,0 +1,63 @@
+/* The bridge at work: reception, assembly and delivery over spool and ledger. It is the only room
+ * that puts the stages in order, and (with the node) the only one that has threads.
+ */
+#ifndef AURABRIDGE_BRIDGE_H
+#define AURABRIDGE_BRIDGE_H
+
+#include "aurabridge/clock.h"
+#include "aurabridge/config.h"
+#include "aurabridge/error.h"
+#include "aurabridge/instance.h"
+#include "aurabridge/ledger.h"
+#include "aurabridge/spool.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct bridge;
+
+/* Opens spool (taking its lock) and ledger and reconciles the two; start-up is recovery. Keeps a
+ * reference to `config`. `*out` is the caller's. */
+int bridge_open(struct bridge **out, struct config *config, const struct clock *clock,
+                struct error *err);
+
+/* What the node hands instances to. Belongs to the bridge. */
+const struct instance_sink *bridge_sink(struct bridge *bridge);
+
+/* Whether new associations may come, for the node: the spool is above its reserve. */
+bool bridge_may_accept(void *bridge, struct error *why_not);
+
+/* Starts the assembler and the delivery workers. */
+int bridge_start(struct bridge *bridge, struct error *err);
+
+/* Takes over a new config: map, limits, destinations. Studies that no entry matched are looked at
+ * again. A destination whose settings are unchanged keeps its workers undisturbed. */
+int bridge_reconfigure(struct bridge *bridge, struct config *config, struct error *err);
+
+/* Ends all threads; an upload in progress stops where the server has it. */
+void bridge_stop(struct bridge *bridge);
+void bridge_free(struct bridge *bridge);
+
+/* For the operator's commands, below. Belong to the bridge. */
+struct ledger *bridge_ledger(struct bridge *bridge);
+struct spool *bridge_spool(struct bridge *bridge);
+
+/* The current config; the caller releases it. Thread-safe. */
+struct config *bridge_config(struct bridge *bridge);
+
+/* Something may be due. Thread-safe. */
+void bridge_wake(struct bridge *bridge);
+
+/* Interrupts the worker that has the study, if any, so that it sees a cancel request. */
+void bridge_interrupt(struct bridge *bridge, int64_t study_id);
+
+/* Why a destination is paused, or "" when it is not; `until_ms` is when it is probed (wall clock).
+ */
+void bridge_destination_pause(struct bridge *bridge, const char *destination,
+                              char reason[LEDGER_REASON_SIZE], int64_t *until_ms);
+
+/* Removes the files of a study that needs them no more (completed, discarded), and its package. */
+int bridge_clean_study(struct ledger *ledger, struct spool *spool, int64_t study_id,
+                       struct error *err);
+
+#endif

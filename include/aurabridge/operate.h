@@ -1,0 +1,32 @@
+/* What an operator can see and do: one function from a request to reply lines, used by the daemon's
+ * control socket and, without a daemon, by the command itself.
+ *
+ * A request is an object with "command" (studies, retry, release, cancel, discard, forget), for the
+ * changing ones "study" (short id or UID), for release perhaps "patient_id". A reply is any number
+ * of objects with "study", then one with "ok": true, or false with "error". Replies to `studies` of
+ * one study carry patient ids: they go to the operator, never to a log.
+ */
+#ifndef AURABRIDGE_OPERATE_H
+#define AURABRIDGE_OPERATE_H
+
+#include "aurabridge/bridge.h"
+#include "aurabridge/json.h"
+#include "aurabridge/ledger.h"
+#include "aurabridge/spool.h"
+
+/* What is operated on. `bridge` is null when no daemon runs. */
+struct operate_target {
+    struct ledger *ledger;
+    struct spool *spool;
+    struct bridge *bridge;
+};
+
+/* Takes each reply line; owns nothing. Non-zero stops. */
+typedef int operate_emit(void *context, const struct json *line);
+
+/* Does the request and emits the reply lines, the last one always with "ok". Returns 0 when the
+ * last line was emitted. Thread-safe. */
+int operate(const struct operate_target *target, const struct json *request, operate_emit *emit,
+            void *context);
+
+#endif

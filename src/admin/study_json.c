@@ -1,0 +1,147 @@
+/* The picture of a study: what it is, where it is, why, and what counts. */
+#include "study_json.h"
+
+#include "aurabridge/clock.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#define PATIENTS_MAX 32
+
+static int set_time(struct json *object, const char *key, int64_t wall_ms)
+{
+    char text[CLOCK_RFC3339_SIZE];
+    if (wall_ms <= 0)
+        return json_set_null(object, key);
+    clock_format_rfc3339(text, wall_ms);
+    return json_set_string(object, key, text);
+}
+
+static int set_count(struct json *object, const char *key, uint64_t count)
+{
+    return json_set_int(object, key, (int64_t)count);
+}
+
+static int set_identity(struct json *object, const struct ledger_study *study)
+{
+    char id[24];
+    (void)snprintf(id, sizeof id, "S%" PRId64, study->id);
+    int failed = json_set_string(object, "id", id);
+    failed |= json_set_string(object, "study_instance_uid", study->study_instance_uid);
+    failed |= json_set_int(object, "generation", study->generation);
+    (void)snprintf(id, sizeof id, "S%" PRId64, study->first_id);
+    failed |= json_set_string(object, "supplement_of", study->generation > 0 ? id : NULL);
+    failed |= json_set_string(object, "entry", study->entry_name);
+    failed |= json_set_string(object, "destination", study->destination);
+    return failed;
+}
+
+/* A waiting study's reason is its destination's, while that is paused. */
+static int set_reason(struct json *object, const struct operate_target *target,
+                      const struct ledger_study *study)
+{
+    char pause[LEDGER_REASON_SIZE] = "";
+    char text[2 * LEDGER_REASON_SIZE];
+    int64_t until = 0;
+    if (target->bridge && study_state_is_in_flight(study->state))
+        bridge_destination_pause(target->bridge, study->destination, pause, &until);
+    (void)snprintf(text, sizeof text, pause[0] ? "destination %s is paused: %s" : "%.0s%s",
+                   study->destination, pause[0] ? pause : study->reason);
+    int failed = json_set_string(object, "reason", text);
+    failed |= set_time(object, "retry_at", pause[0] ? until : study->retry_at_ms);
+    return failed;
+}
+
+static int set_counts(struct json *object, const struct ledger_study *study)
+{
+    int failed = set_count(object, "instances", study->instances);
+    failed |= set_count(object, "bytes", study->bytes);
+    failed |= set_count(object, "dropped_by_rule", study->dropped);
+    failed |= set_count(object, "superseded", study->superseded);
+    failed |= set_count(object, "resends", study->resends);
+    failed |= set_count(object, "swallowed_resends", study->swallowed_resends);
+    failed |= set_count(object, "truncated", study->truncated);
+    return failed;
+}
+
+static int set_upload(struct json *object, const struct ledger_study *study)
+{
+    const struct ledger_upload *upload = &study->upload;
+    int failed =
+        json_set_string(object, "upload_id", upload->upload_id[0] ? upload->upload_id : NULL);
+    failed |= set_count(object, "upload_length", upload->upload_length);
+    failed |= set_count(object, "upload_offset", upload->upload_offset);
+    failed |= json_set_string(object, "aurabox_study_id",
+                              upload->aurabox_study_id[0] ? upload->aurabox_study_id : NULL);
+    failed |= json_set_int(object, "attempt", study->attempt);
+    return failed;
+}
+
+struct json *study_json(const struct operate_target *target, const struct ledger_study *study)
+{
+    struct json *object = json_new_object();
+    int failed = set_identity(object, study);
+    failed |= json_set_string(object, "state", study_state_name(study->state));
+    failed |= set_reason(object, target, study);
+    failed |= json_set_string(object, "warning", study->warning);
+    failed |= json_set_bool(object, "cancel_requested", study->cancel_requested);
+    failed |= set_counts(object, study);
+    failed |= set_upload(object, study);
+    failed |= set_time(object, "first_received", study->first_received_ms);
+    failed |= set_time(object, "last_received", study->last_received_ms);
+    failed |= set_time(object, "changed", study->changed_ms);
+    failed |= set_time(object, "completed", study->completed_ms);
+    if (!failed)
+        return object;
+    json_free(object);
+    return NULL;
+}
+
+struct patients {
+    struct json *list;
+    bool more;
+};
+
+static int count_patient(void *context, const struct ledger_instance *instance)
+{
+    struct patients *patients = context;
+    const char *id = attributes_get(&instance->attributes, ATTRIBUTE_PATIENT_ID);
+    const char *issuer = attributes_get(&instance->attributes, ATTRIBUTE_ISSUER_OF_PATIENT_ID);
+    for (struct json *at = (struct json *)(void *)(uintptr_t)json_first(patients->list); at;
+         at = (struct json *)(void *)(uintptr_t)json_next(at)) {
+        int64_t count = 0;
+        if (strcmp(json_text(json_get(at, "patient_id")), id) == 0 &&
+            strcmp(json_text(json_get(at, "issuer")), issuer) == 0 &&
+            json_int(json_get(at, "instances"), &count) == 0)
+            return json_set_int(at, "instances", count + 1);
+    }
+    if (json_size(patients->list) == PATIENTS_MAX) {
+        patients->more = true;
+        return 0;
+    }
+    struct json *patient = json_new_object();
+    int failed = json_set_string(patient, "patient_id", id);
+    failed |= json_set_string(patient, "issuer", issuer);
+    failed |= json_set_int(patient, "instances", 1);
+    if (!failed)
+        return json_append(patients->list, patient);
+    json_free(patient);
+    return -1;
+}
+
+int study_json_add_patients(struct json *object, struct ledger *ledger, int64_t study_id,
+                            struct error *err)
+{
+    struct patients patients = {.list = json_new_array()};
+    if (!patients.list)
+        return error_set(err, "no memory for the list of patients");
+    int failed = ledger_instances(ledger, study_id, INSTANCE_STORED, count_patient, &patients, err);
+    if (failed) {
+        json_free(patients.list);
+        return failed;
+    }
+    failed = json_set_bool(object, "more_patients", patients.more);
+    failed |= json_set(object, "patients", patients.list);
+    return failed ? error_set(err, "no memory for the list of patients") : 0;
+}

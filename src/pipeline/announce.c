@@ -1,0 +1,137 @@
+/* Announcing an upload: the lift config, `init`, `start`. Each call is recorded before and after;
+ * a call whose answer was lost is made again with the same upload_id. */
+#include "stage.h"
+
+#include "kept_entry.h"
+#include "study_values.h"
+
+#include "aurabridge/identifier.h"
+#include "aurabridge/log.h"
+#include "aurabridge/route.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+int announce_lift(struct stage *stage)
+{
+    struct aurabox_reply reply;
+    enum aurabox_outcome outcome;
+    do
+        outcome = aurabox_config(stage->worker->client, &stage->lift, &reply);
+    while (outcome == AURABOX_LIMITED && stage_wait(stage, reply.retry_after_ms));
+    if (outcome != AURABOX_OK) {
+        (void)stage_from_reply(stage, &reply);
+        /* This call has nothing of the study in it: what stands in its way stands in all ways. */
+        if (stage->result == STAGE_RETRY)
+            stage->result = STAGE_PAUSE;
+        return -1;
+    }
+    if (gate_opened(&stage->worker->delivery->gate)) {
+        log_info("delivery", "destination %s answers again", stage->study.destination);
+        bridge_wake(stage->bridge);
+    }
+    return 0;
+}
+
+/* The body of `init`: a function of the study and its map entry. */
+static int make_body(struct stage *stage, struct json **body, struct error *err)
+{
+    struct bridge *bridge = stage->bridge;
+    struct kept_entry kept;
+    if (kept_entry_find(&kept, bridge->spool, stage->config, stage->study.route_key, err) != 0)
+        return -1;
+    struct association sender = {0};
+    struct study_values values;
+    study_values_init(&values, bridge->ledger, bridge->spool, stage->study.id,
+                      stage->config->dicom.default_character_set);
+    struct attribute_source source = study_values_source(&values);
+    struct buffer warning;
+    buffer_init(&warning, LEDGER_REASON_SIZE - 1);
+    struct json *context = NULL;
+    int failed = study_sender(bridge->ledger, stage->study.id, &sender, err);
+    if (!failed && kept.entry)
+        failed = route_context(&context, kept.entry, &sender, &source, &warning, err);
+    if (!failed && warning.length > 0)
+        failed = ledger_set_warning(bridge->ledger, stage->study.id, warning.data, err);
+    if (!failed)
+        failed = aurabox_manifest(body, bridge->ledger, &stage->study,
+                                  stage->worker->delivery->settings->source,
+                                  kept.entry ? kept.entry->patient_id : NULL, context, err);
+    else
+        json_free(context);
+    buffer_free(&warning);
+    kept_entry_free(&kept);
+    return failed;
+}
+
+static int call_init(struct stage *stage)
+{
+    struct ledger_upload *upload = &stage->study.upload;
+    struct json *body = NULL;
+    struct error err;
+    if (make_body(stage, &body, &err) != 0) {
+        (void)stage_local(stage, &err);
+        return -1;
+    }
+    int failed = stage_record_step(stage, STEP_INIT_SENT);
+    struct aurabox_reply reply = {.outcome = AURABOX_STOPPED};
+    if (!failed) {
+        do
+            (void)aurabox_init(stage->worker->client, body, upload->aurabox_study_id, &reply);
+        while (reply.outcome == AURABOX_LIMITED && stage_wait(stage, reply.retry_after_ms));
+    }
+    json_free(body);
+    if (failed)
+        return -1;
+    if (reply.outcome == AURABOX_OK)
+        return stage_record_step(stage, STEP_INIT_DONE);
+    if (reply.outcome == AURABOX_REJECTED)
+        (void)stage_ends(stage, STAGE_REJECT, -1, reply.text);
+    else
+        (void)stage_from_reply(stage, &reply);
+    return -1;
+}
+
+static int choose_assembly_id(struct stage *stage)
+{
+    struct ledger_upload *upload = &stage->study.upload;
+    if (stage->lift.assembly_id[0]) {
+        (void)snprintf(upload->assembly_id, sizeof upload->assembly_id, "%s",
+                       stage->lift.assembly_id);
+        return 0;
+    }
+    struct error err;
+    if (upload->assembly_id[0] || uuid_v4(upload->assembly_id) == 0)
+        return 0;
+    (void)error_set(&err, "the system gives no random numbers");
+    (void)stage_local(stage, &err);
+    return -1;
+}
+
+static int call_start(struct stage *stage)
+{
+    struct ledger_upload *upload = &stage->study.upload;
+    /* Once it may have been sent, the assembly id is the one that was sent. */
+    if (upload->step < STEP_START_SENT && choose_assembly_id(stage) != 0)
+        return -1;
+    if (stage_record_step(stage, STEP_START_SENT) != 0)
+        return -1;
+    struct aurabox_reply reply;
+    do
+        (void)aurabox_start(stage->worker->client, upload->upload_id, upload->assembly_id, &reply);
+    while (reply.outcome == AURABOX_LIMITED && stage_wait(stage, reply.retry_after_ms));
+    if (reply.outcome == AURABOX_OK)
+        return stage_record_step(stage, STEP_START_DONE);
+    (void)stage_from_reply(stage, &reply);
+    return -1;
+}
+
+int announce_upload(struct stage *stage)
+{
+    if (stage->study.upload.step < STEP_INIT_DONE && call_init(stage) != 0)
+        return -1;
+    if (stage->study.upload.step < STEP_START_DONE && call_start(stage) != 0)
+        return -1;
+    return 0;
+}

@@ -1,0 +1,167 @@
+/* The assembler: one thread that notices when a study is complete, has it validated, and finds out
+ * whether it has a route. What it decides is in the ledger before it goes on. */
+#include "bridge_state.h"
+
+#include "kept_entry.h"
+#include "study_values.h"
+
+#include "aurabridge/log.h"
+#include "aurabridge/route.h"
+#include "aurabridge/validate.h"
+
+#include <inttypes.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+
+/* After a failure of the machine's own (disk, memory): not at once, not never. */
+#define LOCAL_FAULT_DELAY_MS 5000
+
+static int close_study(struct bridge *bridge, const struct ledger_study *study,
+                       const struct config *config, struct error *err)
+{
+    int64_t now = clock_wall_ms(bridge->clock);
+    int64_t monotonic = clock_monotonic_ms(bridge->clock);
+    int64_t max_wait_at = study->first_received_ms + config->study.max_wait_ms;
+    /* Holds live on the monotonic clock: carry the difference over to what people see. */
+    int64_t complete_at =
+        study_complete_at(bridge->holds, study->id, monotonic, config->study.association_hold_ms,
+                          monotonic + (max_wait_at - now)) -
+        monotonic + now;
+    if (complete_at > now)
+        return ledger_defer(bridge->ledger, study->id, complete_at,
+                            "held: the association that delivers it is still open", false, err);
+    return ledger_advance(bridge->ledger, study->id, STUDY_RECEIVING, STUDY_VALIDATING,
+                          now >= max_wait_at ? "max_wait has passed" : "nothing came for a while",
+                          err);
+}
+
+static int judge_study(struct bridge *bridge, const struct ledger_study *study,
+                       const struct config *config, struct error *err)
+{
+    struct kept_entry kept;
+    if (kept_entry_find(&kept, bridge->spool, config, study->route_key, err) != 0)
+        return -1;
+    struct study_values values;
+    study_values_init(&values, bridge->ledger, bridge->spool, study->id,
+                      config->dicom.default_character_set);
+    struct attribute_source source = study_values_source(&values);
+    struct validate_result result;
+    int failed = validate_study(&result, bridge->ledger, study, config, kept.entry, &source, err);
+    kept_entry_free(&kept);
+    if (failed)
+        return -1;
+    if (result.warning[0] &&
+        ledger_set_warning(bridge->ledger, study->id, result.warning, err) != 0)
+        return -1;
+    if (result.verdict != VALIDATE_PASS)
+        return ledger_advance(bridge->ledger, study->id, STUDY_VALIDATING, STUDY_QUARANTINED,
+                              result.reason, err);
+    if (!study->destination[0])
+        return ledger_advance(bridge->ledger, study->id, STUDY_VALIDATING, STUDY_UNROUTED,
+                              "no entry of the AE-title map matches its sender", err);
+    return ledger_advance(bridge->ledger, study->id, STUDY_VALIDATING, STUDY_READY, "valid", err);
+}
+
+static void assemble(struct bridge *bridge, int64_t id)
+{
+    struct config *config = bridge_config(bridge);
+    struct ledger_study study;
+    struct error err;
+    int failed = ledger_study(bridge->ledger, &study, id, &err);
+    if (!failed && study.state == STUDY_RECEIVING)
+        failed = close_study(bridge, &study, config, &err);
+    else if (!failed && study.state == STUDY_VALIDATING)
+        failed = judge_study(bridge, &study, config, &err);
+    if (failed && failed != LEDGER_CONFLICT) {
+        log_error("assembler", "study S%" PRId64 " waits: %s", id, err.text);
+        int64_t later = clock_wall_ms(bridge->clock) + LOCAL_FAULT_DELAY_MS;
+        if (ledger_defer(bridge->ledger, id, later, err.text, false, &err) != 0)
+            log_error("assembler", "study S%" PRId64 ": %s", id, err.text);
+    }
+    config_release(config);
+}
+
+static int64_t quiet_period_of(const struct ledger_study *study, const struct config *config)
+{
+    const struct config_map_entry *entry = route_entry_of_key(config, study->route_key);
+    return entry && entry->quiet_period_ms >= 0 ? entry->quiet_period_ms
+                                                : config->study.quiet_period_ms;
+}
+
+void assembler_unhold(struct bridge *bridge, int64_t study_id)
+{
+    struct config *config = bridge_config(bridge);
+    struct ledger_study study;
+    struct error err;
+    int failed = ledger_study(bridge->ledger, &study, study_id, &err);
+    if (!failed && study.state == STUDY_RECEIVING) {
+        int64_t quiet_at = study.last_received_ms + quiet_period_of(&study, config);
+        if (study.due_ms > quiet_at)
+            failed = ledger_defer(bridge->ledger, study_id, quiet_at, "", false, &err);
+    }
+    if (failed && failed != LEDGER_NOT_FOUND)
+        log_warning("assembler", "study S%" PRId64 " stays held until association_hold ends: %s",
+                    study_id, err.text);
+    config_release(config);
+    bridge_wake(bridge);
+}
+
+void *assembler_run(void *context)
+{
+    struct bridge *bridge = context;
+    uint64_t seen = 0;
+    int64_t housekeeping_at = 0;
+    while (!atomic_load(&bridge->stopping)) {
+        int64_t now = clock_wall_ms(bridge->clock);
+        int64_t next = INT64_MAX;
+        int64_t id = 0;
+        struct error err;
+        int found = ledger_study_due(bridge->ledger, &id, now, &next, &err);
+        if (found == 0) {
+            assemble(bridge, id);
+            bridge_wake(bridge); /* it may be ready for a worker */
+            continue;
+        }
+        if (found != LEDGER_NOT_FOUND) {
+            log_error("assembler", "the ledger does not answer: %s", err.text);
+            next = now + LOCAL_FAULT_DELAY_MS;
+        }
+        if (now >= housekeeping_at)
+            housekeeping_at = housekeeping_run(bridge);
+        bridge_wait(bridge, &seen, next < housekeeping_at ? next : housekeeping_at);
+    }
+    return NULL;
+}
+
+struct reroute {
+    struct bridge *bridge;
+    struct config *config;
+    struct error *err;
+};
+
+static int reroute_one(void *context, const struct ledger_study *study)
+{
+    struct reroute *reroute = context;
+    struct ledger *ledger = reroute->bridge->ledger;
+    struct association sender;
+    if (study_sender(ledger, study->id, &sender, reroute->err) != 0)
+        return -1;
+    const struct config_map_entry *entry = route_match(reroute->config, &sender);
+    if (!entry)
+        return 0;
+    char key[ROUTE_KEY_SIZE];
+    route_key(key, entry, &sender);
+    int failed =
+        ledger_set_route(ledger, study->id, key, entry->name, entry->destination, reroute->err);
+    if (!failed)
+        failed = ledger_advance(ledger, study->id, STUDY_UNROUTED, STUDY_VALIDATING,
+                                "the reloaded AE-title map has an entry for it", reroute->err);
+    return failed == LEDGER_CONFLICT ? 0 : failed;
+}
+
+int assembler_reroute(struct bridge *bridge, struct config *config, struct error *err)
+{
+    struct reroute reroute = {.bridge = bridge, .config = config, .err = err};
+    return ledger_studies(bridge->ledger, STUDY_UNROUTED, reroute_one, &reroute, err);
+}

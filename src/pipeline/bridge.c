@@ -1,0 +1,213 @@
+/* The bridge: opens what the stages stand on, owns the threads, and hands the config around. It
+ * decides nothing about studies; assembler.c and delivery.c do. */
+#include "bridge_state.h"
+
+#include "delivery.h"
+#include "kept_entry.h"
+
+#include "aurabridge/fs.h"
+#include "aurabridge/log.h"
+
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+/* However long nothing is due, time may have been set meanwhile: look again. */
+#define LONGEST_WAIT_MS 30000
+
+static int init_waiting(struct bridge *bridge)
+{
+    pthread_condattr_t attributes;
+    if (pthread_condattr_init(&attributes) != 0)
+        return -1;
+    (void)pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    int failed = pthread_cond_init(&bridge->due_changed, &attributes);
+    pthread_condattr_destroy(&attributes);
+    pthread_mutex_init(&bridge->due_lock, NULL);
+    pthread_mutex_init(&bridge->config_lock, NULL);
+    pthread_mutex_init(&bridge->deliveries_lock, NULL);
+    return failed ? -1 : 0;
+}
+
+static int open_stores(struct bridge *bridge, struct error *err)
+{
+    const struct config *config = bridge->config;
+    if (spool_open(&bridge->spool, config->spool.directory, config->spool.reserve, err) != 0)
+        return -1;
+    char path[FS_PATH_MAX];
+    if (fs_join(path, config->spool.directory, "ledger.sqlite", err) != 0 ||
+        ledger_open(&bridge->ledger, path, bridge->clock, err) != 0 ||
+        study_holds_new(&bridge->holds, err) != 0 ||
+        kept_entries_save(bridge->spool, config, err) != 0)
+        return -1;
+    return recovery_run(bridge, err);
+}
+
+int bridge_open(struct bridge **out, struct config *config, const struct clock *clock,
+                struct error *err)
+{
+    *out = NULL;
+    struct bridge *bridge = calloc(1, sizeof *bridge);
+    if (!bridge)
+        return error_set(err, "no memory for the bridge");
+    bridge->clock = clock;
+    bridge->config = config_retain(config);
+    if (init_waiting(bridge) != 0) {
+        config_release(bridge->config);
+        free(bridge);
+        return error_set(err, "the system refuses a condition variable");
+    }
+    reception_init(bridge);
+    if (open_stores(bridge, err) != 0) {
+        bridge_free(bridge);
+        return -1;
+    }
+    *out = bridge;
+    return 0;
+}
+
+const struct instance_sink *bridge_sink(struct bridge *bridge)
+{
+    return &bridge->sink;
+}
+
+bool bridge_may_accept(void *context, struct error *why_not)
+{
+    struct bridge *bridge = context;
+    return spool_check_space(bridge->spool, 0, why_not) == 0;
+}
+
+struct ledger *bridge_ledger(struct bridge *bridge)
+{
+    return bridge->ledger;
+}
+
+struct spool *bridge_spool(struct bridge *bridge)
+{
+    return bridge->spool;
+}
+
+struct config *bridge_config(struct bridge *bridge)
+{
+    pthread_mutex_lock(&bridge->config_lock);
+    struct config *config = config_retain(bridge->config);
+    pthread_mutex_unlock(&bridge->config_lock);
+    return config;
+}
+
+void bridge_wake(struct bridge *bridge)
+{
+    pthread_mutex_lock(&bridge->due_lock);
+    bridge->due_count++;
+    pthread_cond_broadcast(&bridge->due_changed);
+    pthread_mutex_unlock(&bridge->due_lock);
+}
+
+static struct timespec deadline_in(int64_t ms)
+{
+    struct timespec at;
+    (void)clock_gettime(CLOCK_MONOTONIC, &at);
+    at.tv_sec += (time_t)(ms / 1000);
+    at.tv_nsec += (long)(ms % 1000) * 1000000;
+    if (at.tv_nsec >= 1000000000) {
+        at.tv_sec++;
+        at.tv_nsec -= 1000000000;
+    }
+    return at;
+}
+
+void bridge_wait(struct bridge *bridge, uint64_t *seen, int64_t until_ms)
+{
+    int64_t now = clock_wall_ms(bridge->clock);
+    int64_t wait = until_ms <= now                    ? 0
+                   : until_ms - now > LONGEST_WAIT_MS ? LONGEST_WAIT_MS
+                                                      : until_ms - now;
+    struct timespec deadline = deadline_in(wait);
+    pthread_mutex_lock(&bridge->due_lock);
+    while (bridge->due_count == *seen && !atomic_load(&bridge->stopping)) {
+        if (pthread_cond_timedwait(&bridge->due_changed, &bridge->due_lock, &deadline) != 0)
+            break;
+    }
+    *seen = bridge->due_count;
+    pthread_mutex_unlock(&bridge->due_lock);
+}
+
+int bridge_start(struct bridge *bridge, struct error *err)
+{
+    pthread_mutex_lock(&bridge->deliveries_lock);
+    int failed = deliveries_follow(bridge, bridge->config, err);
+    pthread_mutex_unlock(&bridge->deliveries_lock);
+    if (failed)
+        return -1;
+    int refused = pthread_create(&bridge->assembler, NULL, assembler_run, bridge);
+    if (refused)
+        return error_errno(err, refused, "starting the assembler's thread");
+    bridge->assembler_runs = true;
+    return 0;
+}
+
+int bridge_reconfigure(struct bridge *bridge, struct config *config, struct error *err)
+{
+    if (kept_entries_save(bridge->spool, config, err) != 0)
+        return -1;
+    pthread_mutex_lock(&bridge->deliveries_lock);
+    int failed = deliveries_follow(bridge, config, err);
+    pthread_mutex_unlock(&bridge->deliveries_lock);
+    if (failed)
+        return -1;
+    spool_set_reserve(bridge->spool, config->spool.reserve);
+    pthread_mutex_lock(&bridge->config_lock);
+    struct config *before = bridge->config;
+    bridge->config = config_retain(config);
+    pthread_mutex_unlock(&bridge->config_lock);
+    config_release(before);
+    failed = assembler_reroute(bridge, config, err);
+    bridge_wake(bridge);
+    return failed;
+}
+
+void bridge_interrupt(struct bridge *bridge, int64_t study_id)
+{
+    pthread_mutex_lock(&bridge->deliveries_lock);
+    deliveries_interrupt(bridge->deliveries, study_id);
+    pthread_mutex_unlock(&bridge->deliveries_lock);
+    bridge_wake(bridge);
+}
+
+void bridge_destination_pause(struct bridge *bridge, const char *destination,
+                              char reason[LEDGER_REASON_SIZE], int64_t *until_ms)
+{
+    pthread_mutex_lock(&bridge->deliveries_lock);
+    deliveries_pause_of(bridge->deliveries, destination, reason, until_ms);
+    pthread_mutex_unlock(&bridge->deliveries_lock);
+}
+
+void bridge_stop(struct bridge *bridge)
+{
+    atomic_store(&bridge->stopping, true);
+    bridge_wake(bridge);
+    if (bridge->assembler_runs) {
+        pthread_join(bridge->assembler, NULL);
+        bridge->assembler_runs = false;
+    }
+    pthread_mutex_lock(&bridge->deliveries_lock);
+    deliveries_stop(bridge);
+    pthread_mutex_unlock(&bridge->deliveries_lock);
+}
+
+void bridge_free(struct bridge *bridge)
+{
+    if (!bridge)
+        return;
+    study_holds_free(bridge->holds);
+    ledger_close(bridge->ledger);
+    spool_close(bridge->spool);
+    config_release(bridge->config);
+    pthread_mutex_destroy(&bridge->deliveries_lock);
+    pthread_mutex_destroy(&bridge->config_lock);
+    pthread_mutex_destroy(&bridge->due_lock);
+    pthread_cond_destroy(&bridge->due_changed);
+    free(bridge);
+}

@@ -1,0 +1,99 @@
+/* Ending an upload: `complete`, `error`, `cancel`. Once `complete` may have been sent, `error` and
+ * `cancel` never are; its lost answer is asked for again and never guessed. */
+#include "stage.h"
+
+#include "aurabridge/log.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+/* The server refused a call as such; it was not done, and doing it again changes nothing. */
+static bool is_refusal(const struct aurabox_reply *reply)
+{
+    return reply->answered && reply->status >= 400 && reply->status < 500 && reply->status != 408 &&
+           reply->status != 429;
+}
+
+static enum stage_result after_conflict(struct stage *stage, const struct aurabox_reply *reply)
+{
+    bool complete = false;
+    if (transfer_is_complete(stage, &complete) != 0)
+        return stage->result;
+    if (complete) {
+        if (stage_record_step(stage, STEP_COMPLETE_DONE) != 0)
+            return stage->result;
+        return stage_done(stage, STUDY_COMPLETED, "Aurabox knows it as ended and has every byte");
+    }
+    if (stage_record_step(stage, STEP_START_DONE) != 0)
+        return stage->result;
+    return stage_done(stage, STUDY_UPLOADING, reply->text);
+}
+
+enum stage_result conclude_complete(struct stage *stage)
+{
+    struct ledger_upload *upload = &stage->study.upload;
+    bool repeated = upload->step == STEP_COMPLETE_SENT;
+    if (upload->step == STEP_COMPLETE_DONE)
+        return stage_done(stage, STUDY_COMPLETED, "Aurabox confirmed");
+    if (stage_record_step(stage, STEP_COMPLETE_SENT) != 0)
+        return stage->result;
+    struct aurabox_reply reply;
+    do
+        (void)aurabox_complete(stage->worker->client, upload->upload_id, upload->assembly_id,
+                               repeated, &reply);
+    while (reply.outcome == AURABOX_LIMITED && stage_wait(stage, reply.retry_after_ms));
+    if (reply.outcome == AURABOX_OK) {
+        (void)gate_opened(&stage->worker->delivery->gate);
+        if (stage_record_step(stage, STEP_COMPLETE_DONE) != 0)
+            return stage->result;
+        return stage_done(stage, STUDY_COMPLETED, "Aurabox confirmed");
+    }
+    if (reply.outcome == AURABOX_CONFLICT)
+        return after_conflict(stage, &reply);
+    /* A first call that was refused, or never went out, was surely not done: the next one is no
+     * repetition. */
+    bool surely_not_done = reply.outcome == AURABOX_LIMITED || is_refusal(&reply);
+    if (!repeated && surely_not_done && stage_record_step(stage, STEP_UPLOAD_DONE) != 0)
+        return stage->result;
+    return stage_from_reply(stage, &reply);
+}
+
+enum stage_result conclude_error(struct stage *stage, const char *reason)
+{
+    struct ledger_upload *upload = &stage->study.upload;
+    if (stage_record_step(stage, STEP_ERROR_SENT) != 0)
+        return stage->result;
+    struct aurabox_reply reply;
+    do
+        (void)aurabox_error(stage->worker->client, upload->upload_id, reason, &reply);
+    while (reply.outcome == AURABOX_LIMITED && stage_wait(stage, reply.retry_after_ms));
+    if (reply.outcome != AURABOX_OK && !is_refusal(&reply)) {
+        enum stage_result result = stage_from_reply(stage, &reply);
+        /* The reason is what is still to be reported, not why the report is late. */
+        return stage_ends(stage, result, stage->delay_ms, reason);
+    }
+    if (stage_record_step(stage, STEP_ERROR_DONE) != 0)
+        return stage->result;
+    return stage_done(stage, STUDY_FAILED, reason);
+}
+
+enum stage_result conclude_cancel(struct stage *stage)
+{
+    struct ledger_upload *upload = &stage->study.upload;
+    if (upload->step == STEP_NONE || upload->step == STEP_ERROR_DONE)
+        return stage_done(stage, STUDY_CANCELLED, "cancelled by a person before it was announced");
+    if (upload->upload_url[0] && announce_lift(stage) == 0)
+        transfer_terminate(stage);
+    if (stage_record_step(stage, STEP_ERROR_SENT) != 0)
+        return stage->result;
+    struct aurabox_reply reply;
+    do
+        (void)aurabox_cancel(stage->worker->client, upload->upload_id, &reply);
+    while (reply.outcome == AURABOX_LIMITED && stage_wait(stage, reply.retry_after_ms));
+    if (reply.outcome != AURABOX_OK && !is_refusal(&reply))
+        return stage_from_reply(stage, &reply);
+    if (stage_record_step(stage, STEP_ERROR_DONE) != 0)
+        return stage->result;
+    return stage_done(stage, STUDY_CANCELLED, "cancelled by a person");
+}

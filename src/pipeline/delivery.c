@@ -1,0 +1,233 @@
+/* The workers' threads and their loop: gate, claim, stage. */
+#include "delivery.h"
+
+#include "aurabridge/log.h"
+
+#include <inttypes.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* A lease outlasts any upload; what ends it is the outcome, or the next start of the process. */
+#define LEASE_MS             (30LL * 24 * 3600 * 1000)
+#define LOCAL_FAULT_DELAY_MS 5000
+
+bool delivery_worker_stops(void *context)
+{
+    struct delivery_worker *worker = context;
+    return atomic_load(&worker->interrupted) || atomic_load(&worker->delivery->stopping) ||
+           atomic_load(&worker->delivery->bridge->stopping);
+}
+
+static bool delivery_ends(struct delivery *delivery)
+{
+    return atomic_load(&delivery->stopping) || atomic_load(&delivery->bridge->stopping);
+}
+
+/* Claims and runs one stage. Says when to look again; 0: at once. */
+static int64_t work_once(struct delivery_worker *worker)
+{
+    struct delivery *delivery = worker->delivery;
+    struct bridge *bridge = delivery->bridge;
+    int64_t now = clock_wall_ms(bridge->clock);
+    int64_t next = INT64_MAX;
+    bool probe = false;
+    if (!gate_enter(&delivery->gate, now, &probe, &next))
+        return next;
+    next = INT64_MAX;
+    struct ledger_study study;
+    struct error err;
+    int found = ledger_claim(bridge->ledger, &study, delivery->settings->name, worker->owner, now,
+                             LEASE_MS, &next, &err);
+    if (found != 0) {
+        gate_leave(&delivery->gate, probe);
+        if (found == LEDGER_NOT_FOUND)
+            return next;
+        log_error("delivery", "the ledger does not answer: %s", err.text);
+        return now + LOCAL_FAULT_DELAY_MS;
+    }
+    atomic_store(&worker->interrupted, false);
+    atomic_store(&worker->study_id, study.id);
+    /* Again, now that an interruption finds this worker: a cancel may have come in between. */
+    int failed = ledger_study(bridge->ledger, &study, study.id, &err);
+    if (!failed)
+        failed = stage_run(worker, &study);
+    atomic_store(&worker->study_id, 0);
+    gate_leave(&delivery->gate, probe);
+    return failed ? now + LOCAL_FAULT_DELAY_MS : 0;
+}
+
+static void *worker_run(void *context)
+{
+    struct delivery_worker *worker = context;
+    struct bridge *bridge = worker->delivery->bridge;
+    uint64_t seen = 0;
+    while (!delivery_ends(worker->delivery)) {
+        int64_t next = work_once(worker);
+        if (next == 0)
+            bridge_wake(bridge); /* what it finished may let a later upload of the study go */
+        else
+            bridge_wait(bridge, &seen, next);
+    }
+    return NULL;
+}
+
+static int start_worker(struct delivery *delivery, unsigned number, struct error *err)
+{
+    struct delivery_worker *worker = &delivery->workers[number];
+    worker->delivery = delivery;
+    (void)snprintf(worker->owner, sizeof worker->owner, "%s/%u", delivery->settings->name,
+                   number + 1);
+    if (aurabox_client_new(&worker->client, delivery->aurabox, delivery_worker_stops, worker,
+                           err) != 0 ||
+        http_client_new(&worker->http, delivery->settings->ca_file, err) != 0)
+        return -1;
+    int refused = pthread_create(&worker->thread, NULL, worker_run, worker);
+    if (refused)
+        return error_errno(err, refused, "starting a worker of destination %s",
+                           delivery->settings->name);
+    worker->runs = true;
+    return 0;
+}
+
+static void delivery_free(struct delivery *delivery)
+{
+    if (!delivery)
+        return;
+    atomic_store(&delivery->stopping, true);
+    bridge_wake(delivery->bridge);
+    for (unsigned i = 0; i < delivery->count; i++) {
+        struct delivery_worker *worker = &delivery->workers[i];
+        if (worker->runs)
+            pthread_join(worker->thread, NULL);
+        aurabox_client_free(worker->client);
+        http_client_free(worker->http);
+    }
+    free(delivery->workers);
+    aurabox_destination_free(delivery->aurabox);
+    gate_destroy(&delivery->gate);
+    config_release(delivery->config);
+    free(delivery);
+}
+
+static int delivery_new(struct delivery **out, struct bridge *bridge, struct config *config,
+                        const struct config_destination *settings, struct error *err)
+{
+    *out = NULL;
+    struct delivery *delivery = calloc(1, sizeof *delivery);
+    if (!delivery)
+        return error_set(err, "no memory for destination %s", settings->name);
+    delivery->bridge = bridge;
+    delivery->config = config_retain(config);
+    delivery->settings = settings;
+    gate_init(&delivery->gate);
+    int failed = 0;
+    delivery->workers = calloc(config->upload.workers, sizeof *delivery->workers);
+    if (delivery->workers)
+        delivery->count = config->upload.workers;
+    else
+        failed = error_set(err, "no memory for %u workers", config->upload.workers);
+    if (!failed)
+        failed = aurabox_destination_new(&delivery->aurabox, config, settings->name,
+                                         spool_directory(bridge->spool), bridge->clock, err);
+    for (unsigned i = 0; !failed && i < delivery->count; i++)
+        failed = start_worker(delivery, i, err);
+    if (failed) {
+        delivery_free(delivery);
+        return -1;
+    }
+    *out = delivery;
+    return 0;
+}
+
+static bool same_text(const char *a, const char *b)
+{
+    return strcmp(a ? a : "", b ? b : "") == 0;
+}
+
+static bool same_settings(const struct delivery *delivery, const struct config *config,
+                          const struct config_destination *settings)
+{
+    const struct config_destination *now = delivery->settings;
+    return same_text(now->api_base_url, settings->api_base_url) &&
+           same_text(now->app_id, settings->app_id) &&
+           same_text(now->app_secret, settings->app_secret) &&
+           same_text(now->service_api_key, settings->service_api_key) &&
+           same_text(now->ca_file, settings->ca_file) &&
+           now->token_ttl_ms == settings->token_ttl_ms && now->timeout_ms == settings->timeout_ms &&
+           now->limits.exchange == settings->limits.exchange &&
+           now->limits.config == settings->limits.config &&
+           now->limits.lifecycle == settings->limits.lifecycle &&
+           delivery->count == config->upload.workers;
+}
+
+static struct delivery **find(struct delivery **at, const char *name)
+{
+    while (*at && strcmp((*at)->settings->name, name) != 0)
+        at = &(*at)->next;
+    return at;
+}
+
+static void stop_gone(struct bridge *bridge, const struct config *config)
+{
+    struct delivery **at = &bridge->deliveries;
+    while (*at) {
+        struct delivery *delivery = *at;
+        const struct config_destination *settings =
+            config_destination(config, delivery->settings->name);
+        if (settings && same_settings(delivery, config, settings)) {
+            at = &delivery->next;
+            continue;
+        }
+        *at = delivery->next;
+        delivery_free(delivery);
+    }
+}
+
+int deliveries_follow(struct bridge *bridge, struct config *config, struct error *err)
+{
+    stop_gone(bridge, config);
+    for (size_t i = 0; i < config->destination_count; i++) {
+        const struct config_destination *settings = &config->destinations[i];
+        struct delivery **at = find(&bridge->deliveries, settings->name);
+        if (!*at && delivery_new(at, bridge, config, settings, err) != 0)
+            return -1;
+    }
+    return 0;
+}
+
+void deliveries_stop(struct bridge *bridge)
+{
+    while (bridge->deliveries) {
+        struct delivery *delivery = bridge->deliveries;
+        bridge->deliveries = delivery->next;
+        delivery_free(delivery);
+    }
+}
+
+void deliveries_interrupt(struct delivery *first, int64_t study_id)
+{
+    for (struct delivery *delivery = first; delivery; delivery = delivery->next) {
+        for (unsigned i = 0; i < delivery->count; i++) {
+            if (atomic_load(&delivery->workers[i].study_id) == study_id)
+                atomic_store(&delivery->workers[i].interrupted, true);
+        }
+    }
+}
+
+void deliveries_pause_of(struct delivery *first, const char *destination,
+                         char reason[LEDGER_REASON_SIZE], int64_t *until_ms)
+{
+    reason[0] = '\0';
+    *until_ms = 0;
+    struct delivery *delivery = *find(&first, destination);
+    if (!delivery)
+        return;
+    pthread_mutex_lock(&delivery->gate.lock);
+    if (delivery->gate.paused) {
+        (void)snprintf(reason, LEDGER_REASON_SIZE, "%s", delivery->gate.reason);
+        *until_ms = delivery->gate.until_ms;
+    }
+    pthread_mutex_unlock(&delivery->gate.lock);
+}

@@ -1,0 +1,50 @@
+/* Delivery: the workers of the destinations. Each claims a due study of its destination, runs the
+ * stage that its state asks for (stages.c), and records the outcome. */
+#ifndef AURABRIDGE_PIPELINE_DELIVERY_H
+#define AURABRIDGE_PIPELINE_DELIVERY_H
+
+#include "bridge_state.h"
+#include "gate.h"
+
+#include "aurabridge/aurabox.h"
+#include "aurabridge/http.h"
+
+struct delivery_worker {
+    struct delivery *delivery;
+    pthread_t thread;
+    bool runs;
+    char owner[LEDGER_NAME_SIZE + 16];
+    struct aurabox_client *client;
+    struct http_client *http; /* for Tus */
+    atomic_llong study_id;    /* that it has in hand, or 0 */
+    atomic_bool interrupted;  /* look at the study again */
+};
+
+struct delivery {
+    struct bridge *bridge;
+    struct config *config; /* that the settings of the destination are from */
+    const struct config_destination *settings;
+    struct aurabox_destination *aurabox;
+    struct gate gate;
+    atomic_bool stopping;
+    struct delivery_worker *workers;
+    unsigned count;
+    struct delivery *next;
+};
+
+/* Makes the workers what the config asks for: new destinations start, gone ones stop, changed ones
+ * start anew. The caller holds deliveries_lock. */
+int deliveries_follow(struct bridge *bridge, struct config *config, struct error *err);
+void deliveries_stop(struct bridge *bridge);
+void deliveries_interrupt(struct delivery *first, int64_t study_id);
+void deliveries_pause_of(struct delivery *first, const char *destination,
+                         char reason[LEDGER_REASON_SIZE], int64_t *until_ms);
+
+/* Whether the worker should leave what it does. */
+bool delivery_worker_stops(void *worker);
+
+/* stages.c: runs one stage of a claimed study and records the outcome. Returns 0, or -1 when that
+ * could not be recorded. */
+int stage_run(struct delivery_worker *worker, const struct ledger_study *study);
+
+#endif

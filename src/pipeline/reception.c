@@ -1,0 +1,217 @@
+/* Reception: the instance sink. An instance streams into the spool, is judged, published and
+ * recorded; only then does the sender hear 0000. Runs in the associations' threads and waits for
+ * nothing but the disk. */
+#include "bridge_state.h"
+
+#include "aurabridge/log.h"
+#include "aurabridge/route.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct instance {
+    struct bridge *bridge;
+    struct config *config; /* as it was when the instance began */
+    struct spool_writer *writer;
+    struct association association;
+    struct instance_request request;
+    bool failed;
+};
+
+static void refuse(struct dimse_answer *answer, uint16_t status, const char *comment)
+{
+    answer->status = status;
+    (void)snprintf(answer->comment, sizeof answer->comment, "%s", comment);
+}
+
+/* What the sender may know of a disk's trouble; the log has the figures. */
+static void refuse_for_disk(struct instance *instance, struct dimse_answer *answer, int failure,
+                            const struct error *why)
+{
+    const struct association *from = &instance->association;
+    instance->failed = true;
+    refuse(answer, DIMSE_OUT_OF_RESOURCES,
+           failure == SPOOL_FULL ? "Out of disk space, try again later"
+                                 : "Storing failed, see the log of the bridge");
+    log_warning("reception", "%s (%s) refused instance %s with A700: %s", from->calling_ae_title,
+                from->peer_address, instance->request.sop_instance_uid, why->text);
+}
+
+static void free_instance(struct instance *instance)
+{
+    spool_writer_free(instance->writer);
+    config_release(instance->config);
+    free(instance);
+}
+
+static int begin(void *context, struct instance **out, const struct association *association,
+                 const struct instance_request *request, struct dimse_answer *answer)
+{
+    *out = NULL;
+    struct instance *instance = calloc(1, sizeof *instance);
+    if (!instance) {
+        refuse(answer, DIMSE_OUT_OF_RESOURCES, "Out of memory, try again later");
+        return -1;
+    }
+    instance->bridge = context;
+    instance->config = bridge_config(instance->bridge);
+    instance->association = *association;
+    instance->request = *request;
+    const char *charset = instance->config->dicom.default_character_set;
+    struct error err;
+    int failed = spool_writer_new(&instance->writer, instance->bridge->spool, association, request,
+                                  charset[0] ? charset : NULL, &err);
+    if (failed) {
+        refuse_for_disk(instance, answer, failed, &err);
+        free_instance(instance);
+        return -1;
+    }
+    *out = instance;
+    return 0;
+}
+
+static int take(struct instance *instance, const void *bytes, size_t length,
+                struct dimse_answer *answer)
+{
+    struct error err;
+    int failed = spool_writer_write(instance->writer, bytes, length, &err);
+    if (failed)
+        refuse_for_disk(instance, answer, failed, &err);
+    return failed ? -1 : 0;
+}
+
+/* Study, series and instance must be known and agree with the command (PS3.4 B.2.3). */
+static int judge(const struct instance *instance, const struct stored_instance *stored,
+                 struct dimse_answer *answer)
+{
+    const struct attributes *values = stored->attributes;
+    const char *sop_instance = attributes_get(values, ATTRIBUTE_SOP_INSTANCE_UID);
+    const char *sop_class = attributes_get(values, ATTRIBUTE_SOP_CLASS_UID);
+    if (!uid_is_valid(attributes_get(values, ATTRIBUTE_STUDY_INSTANCE_UID)))
+        refuse(answer, DIMSE_CANNOT_UNDERSTAND, "No valid Study Instance UID in the data set");
+    else if (!uid_is_valid(attributes_get(values, ATTRIBUTE_SERIES_INSTANCE_UID)))
+        refuse(answer, DIMSE_CANNOT_UNDERSTAND, "No valid Series Instance UID in the data set");
+    else if (!uid_is_valid(sop_instance))
+        refuse(answer, DIMSE_CANNOT_UNDERSTAND, "No valid SOP Instance UID in the data set");
+    else if (strcmp(sop_instance, instance->request.sop_instance_uid) != 0)
+        refuse(answer, DIMSE_DATA_SET_DOES_NOT_MATCH,
+               "SOP Instance UID differs between command and data set");
+    else if (sop_class[0] && strcmp(sop_class, instance->request.sop_class_uid) != 0)
+        refuse(answer, DIMSE_DATA_SET_DOES_NOT_MATCH,
+               "SOP Class UID differs between command and data set");
+    else
+        return 0;
+    log_warning("reception", "%s (%s) sent instance %s, refused with %04X: %s",
+                instance->association.calling_ae_title, instance->association.peer_address,
+                instance->request.sop_instance_uid, answer->status, answer->comment);
+    return -1;
+}
+
+/* What a data set that ends oddly is told as; the study shows it too. */
+static void log_ending(const struct instance *instance, const struct dataset_result *ending)
+{
+    if (ending->ending == DATASET_COMPLETE)
+        return;
+    log_warning(
+        "reception",
+        "%s (%s) sent instance %s, kept: its data set %s at (%04X,%04X), %" PRIu64 " bytes missing",
+        instance->association.calling_ae_title, instance->association.peer_address,
+        instance->request.sop_instance_uid,
+        ending->ending == DATASET_TRUNCATED ? "ends inside an element" : "is not understood",
+        ending->tag >> 16, ending->tag & 0xFFFF, ending->missing);
+}
+
+static void after_record(struct instance *instance, const struct ledger_arrival_outcome *outcome,
+                         const char *file_name)
+{
+    struct bridge *bridge = instance->bridge;
+    struct error err;
+    /* The row decides; a file that no row names is removed now, or by recovery. */
+    if (outcome->kind != ARRIVAL_STORED && spool_remove(bridge->spool, file_name, &err) != 0)
+        log_warning("reception", "a resent file stays until the next start: %s", err.text);
+    if (outcome->superseded_file[0] &&
+        spool_remove(bridge->spool, outcome->superseded_file, &err) != 0)
+        log_warning("reception", "a superseded file stays until the next start: %s", err.text);
+    study_holds_delivered(bridge->holds, instance->association.id, outcome->study_id,
+                          clock_monotonic_ms(bridge->clock));
+    if (outcome->study_opened)
+        bridge_wake(bridge);
+}
+
+static int publish_and_record(struct instance *instance, const struct stored_instance *stored,
+                              struct dimse_answer *answer)
+{
+    struct bridge *bridge = instance->bridge;
+    const struct config *config = instance->config;
+    const char *study_uid = attributes_get(stored->attributes, ATTRIBUTE_STUDY_INSTANCE_UID);
+    const struct config_map_entry *entry = route_match(config, &instance->association);
+    char key[ROUTE_KEY_SIZE];
+    char file_name[STORED_NAME_SIZE];
+    route_key(key, entry, &instance->association);
+    struct error err;
+    int failed = spool_writer_publish(instance->writer, study_uid, key, file_name, &err);
+    if (failed) {
+        refuse_for_disk(instance, answer, failed, &err);
+        return -1;
+    }
+    struct ledger_arrival arrival = {
+        .route_key = key,
+        .entry_name = entry ? entry->name : "",
+        .destination = entry ? entry->destination : "",
+        .association = &instance->association,
+        .request = &instance->request,
+        .study_instance_uid = study_uid,
+        .series_instance_uid = attributes_get(stored->attributes, ATTRIBUTE_SERIES_INSTANCE_UID),
+        .instance = stored,
+        .file_name = file_name,
+        .received_ms = clock_wall_ms(bridge->clock),
+        .quiet_period_ms = entry && entry->quiet_period_ms >= 0 ? entry->quiet_period_ms
+                                                                : config->study.quiet_period_ms,
+        .max_wait_ms = config->study.max_wait_ms,
+        .changed_duplicate = config->study.on_changed_duplicate,
+    };
+    struct ledger_arrival_outcome outcome;
+    if (ledger_instance_received(bridge->ledger, &outcome, &arrival, &err) != 0) {
+        /* Whether the row was written is unknown: the file stays, and recovery reconciles. */
+        refuse_for_disk(instance, answer, -1, &err);
+        return -1;
+    }
+    after_record(instance, &outcome, file_name);
+    return 0;
+}
+
+static void commit(struct instance *instance, struct dimse_answer *answer)
+{
+    struct stored_instance stored;
+    struct error err;
+    if (spool_writer_finish(instance->writer, &stored, &err) != 0) {
+        refuse_for_disk(instance, answer, -1, &err);
+    } else if (judge(instance, &stored, answer) == 0 &&
+               publish_and_record(instance, &stored, answer) == 0) {
+        log_ending(instance, &stored.ending);
+        *answer = (struct dimse_answer){.status = DIMSE_SUCCESS};
+    }
+    free_instance(instance);
+}
+
+static void association_ended(void *context, const struct association *association)
+{
+    struct bridge *bridge = context;
+    int64_t held = study_holds_ended(bridge->holds, association->id);
+    if (held != 0)
+        assembler_unhold(bridge, held);
+}
+
+void reception_init(struct bridge *bridge)
+{
+    bridge->sink = (struct instance_sink){
+        .context = bridge,
+        .begin = begin,
+        .write = take,
+        .commit = commit,
+        .abort = free_instance,
+        .association_ended = association_ended,
+    };
+}

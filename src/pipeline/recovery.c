@@ -1,0 +1,125 @@
+/* Recovery: makes spool and ledger agree at start. Half-received files go, files that no row names
+ * are adopted as if they had just come, rows whose file is missing put their study in quarantine.
+ */
+#include "bridge_state.h"
+
+#include "kept_entry.h"
+
+#include "aurabridge/log.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+struct recovery {
+    struct bridge *bridge;
+    struct error *err;
+    unsigned adopted, missing;
+    int64_t last_missing_study;
+};
+
+static int record_found(struct recovery *recovery, const struct spool_found *found,
+                        const struct part10_header *header, const struct stored_instance *stored)
+{
+    struct bridge *bridge = recovery->bridge;
+    const struct config *config = bridge->config;
+    struct association sender = {0};
+    memcpy(sender.calling_ae_title, header->calling_ae_title, sizeof sender.calling_ae_title);
+    memcpy(sender.called_ae_title, header->called_ae_title, sizeof sender.called_ae_title);
+    struct kept_entry kept;
+    if (kept_entry_find(&kept, bridge->spool, config, found->route_key, recovery->err) != 0)
+        return -1;
+    struct ledger_arrival arrival = {
+        .route_key = found->route_key,
+        .entry_name = kept.entry ? kept.entry->name : "",
+        .destination = kept.entry ? kept.entry->destination : "",
+        .association = &sender,
+        .request = &header->request,
+        .study_instance_uid = found->study_instance_uid,
+        .series_instance_uid = attributes_get(stored->attributes, ATTRIBUTE_SERIES_INSTANCE_UID),
+        .instance = stored,
+        .file_name = found->name,
+        .received_ms = found->modified_ms,
+        .quiet_period_ms = config->study.quiet_period_ms,
+        .max_wait_ms = config->study.max_wait_ms,
+        .changed_duplicate = config->study.on_changed_duplicate,
+    };
+    struct ledger_arrival_outcome outcome;
+    int failed = ledger_instance_received(bridge->ledger, &outcome, &arrival, recovery->err);
+    kept_entry_free(&kept);
+    if (failed)
+        return -1;
+    if (outcome.superseded_file[0] &&
+        spool_remove(bridge->spool, outcome.superseded_file, recovery->err) != 0)
+        return -1;
+    if (outcome.kind != ARRIVAL_STORED)
+        return spool_remove(bridge->spool, found->name, recovery->err);
+    recovery->adopted++;
+    return 0;
+}
+
+static int look_at_file(void *context, const struct spool_found *found)
+{
+    struct recovery *recovery = context;
+    struct bridge *bridge = recovery->bridge;
+    bool known = false;
+    if (ledger_file_is_known(bridge->ledger, found->name, &known, recovery->err) != 0)
+        return -1;
+    if (known)
+        return 0;
+    const char *charset = bridge->config->dicom.default_character_set;
+    struct part10_header header;
+    struct stored_instance stored;
+    struct spool_writer *writer = NULL;
+    struct error why;
+    int result = 0;
+    if (spool_examine(&writer, bridge->spool, found->name, charset[0] ? charset : NULL, &header,
+                      &stored, &why) == 0)
+        result = record_found(recovery, found, &header, &stored);
+    else
+        log_warning("recovery", "%s stands in the spool, is in no record, and cannot be read: %s",
+                    found->name, why.text);
+    spool_writer_free(writer);
+    return result;
+}
+
+static int look_at_row(void *context, int64_t study_id, int64_t instance_id, const char *file_name,
+                       uint64_t file_size)
+{
+    struct recovery *recovery = context;
+    struct bridge *bridge = recovery->bridge;
+    if (spool_has(bridge->spool, file_name, file_size))
+        return 0;
+    recovery->missing++;
+    log_error("recovery",
+              "study S%" PRId64 ": the file %s of instance %" PRId64 " is missing or short",
+              study_id, file_name, instance_id);
+    if (study_id == recovery->last_missing_study)
+        return 0;
+    recovery->last_missing_study = study_id;
+    struct ledger_study study;
+    if (ledger_study(bridge->ledger, &study, study_id, recovery->err) != 0)
+        return -1;
+    if (!study_state_allows(study.state, STUDY_QUARANTINED))
+        return 0; /* nothing is uploaded from it any more, or it is there already */
+    return ledger_advance(bridge->ledger, study_id, study.state, STUDY_QUARANTINED,
+                          "files that the ledger names are missing from the spool; restore them "
+                          "and release the study, or discard it",
+                          recovery->err);
+}
+
+int recovery_run(struct bridge *bridge, struct error *err)
+{
+    struct recovery recovery = {.bridge = bridge, .err = err};
+    unsigned removed = 0;
+    if (ledger_recover(bridge->ledger, err) != 0 ||
+        spool_clear_incoming(bridge->spool, &removed, err) != 0 ||
+        spool_walk(bridge->spool, look_at_file, &recovery, err) != 0 ||
+        ledger_files(bridge->ledger, look_at_row, &recovery, err) != 0)
+        return error_wrap(err, "reconciling spool and ledger");
+    log_info("recovery",
+             "spool and ledger agree: %u unfinished files removed, %u files adopted, "
+             "%u files missing",
+             removed, recovery.adopted, recovery.missing);
+    return 0;
+}

@@ -1,0 +1,151 @@
+/* The bytes of the archive, by Tus. The upload's URL and the offset that the server acknowledged
+ * are in the ledger, so that the next attempt, in this life or the next, goes on from there. */
+#include "stage.h"
+
+#include "aurabridge/tus.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static int read_package(void *context, uint64_t offset, void *bytes, size_t length, size_t *got,
+                        struct error *err)
+{
+    return package_read(context, offset, bytes, length, got, err);
+}
+
+static int record_progress(void *context, const char *url, uint64_t offset)
+{
+    struct stage *stage = context;
+    struct ledger_upload *upload = &stage->study.upload;
+    (void)snprintf(upload->upload_url, sizeof upload->upload_url, "%s", url);
+    upload->upload_offset = offset;
+    return stage_record_step(stage, url[0] ? STEP_UPLOAD_CREATED : STEP_START_DONE);
+}
+
+struct transfer {
+    struct tus_upload tus;
+    struct tus_metadata metadata[8];
+    char file_name[UUID_SIZE + 8];
+};
+
+static void describe(struct transfer *transfer, struct stage *stage)
+{
+    const struct ledger_upload *upload = &stage->study.upload;
+    struct tus_upload *tus = &transfer->tus;
+    (void)snprintf(transfer->file_name, sizeof transfer->file_name, "%s.zip", upload->upload_id);
+    struct tus_metadata metadata[] = {
+        {"upload_id", upload->upload_id},  {"bucket", stage->lift.bucket},
+        {"mode", stage->lift.mode},        {"name", transfer->file_name},
+        {"filename", transfer->file_name}, {"type", "application/zip"},
+        {"filetype", "application/zip"},   {NULL, NULL},
+    };
+    memcpy(transfer->metadata, metadata, sizeof metadata);
+    *tus = (struct tus_upload){
+        .http = stage->worker->http,
+        .endpoint = stage->lift.endpoint,
+        .lift_token = stage->lift.token,
+        .metadata = transfer->metadata,
+        .length = upload->upload_length,
+        .chunk_size = stage->config->upload.chunk_size,
+        .timeout_ms = stage->worker->delivery->settings->timeout_ms,
+        .offset = upload->upload_offset,
+        .recorded = record_progress,
+        .record_context = stage,
+        .cancelled = delivery_worker_stops,
+        .cancel_context = stage->worker,
+    };
+    (void)snprintf(tus->url, sizeof tus->url, "%s", upload->upload_url);
+}
+
+/* Runs Tus, with one new lift token and one new upload at most: what needs more waits for the
+ * backoff. */
+static enum tus_outcome drive(struct transfer *transfer, struct stage *stage)
+{
+    struct tus_upload *tus = &transfer->tus;
+    bool created_anew = false;
+    for (;;) {
+        enum tus_outcome outcome = tus_upload_run(tus);
+        stage->progressed |= tus->progressed;
+        if (outcome == TUS_RENEW_TOKEN && !tus->token_renewed) {
+            if (announce_lift(stage) != 0)
+                return TUS_STOPPED; /* the outcome is written */
+            tus->token_renewed = true;
+        } else if (outcome == TUS_GONE && !created_anew) {
+            created_anew = true;
+            tus->token_renewed = false;
+        } else {
+            return outcome;
+        }
+    }
+}
+
+enum stage_result transfer_run(struct stage *stage)
+{
+    struct bridge *bridge = stage->bridge;
+    struct package *package = NULL;
+    struct error err;
+    if (package_open(&package, bridge->spool, bridge->ledger, &stage->study,
+                     stage->config->upload.compression, delivery_worker_stops, stage->worker,
+                     &err) != 0) {
+        if (delivery_worker_stops(stage->worker))
+            return stage_ends(stage, STAGE_AGAIN, 0, "interrupted");
+        return stage_local(stage, &err);
+    }
+    if (strcmp(package_digest(package), stage->study.upload.package_digest) != 0) {
+        package_close(package);
+        return stage_done(stage, STUDY_PACKAGING, "its package is not the one that was begun");
+    }
+    struct transfer transfer;
+    describe(&transfer, stage);
+    transfer.tus.body = (struct http_upload){.context = package, .read = read_package};
+    stage->result = STAGE_AGAIN;
+    enum tus_outcome outcome = drive(&transfer, stage);
+    package_close(package);
+    const struct tus_upload *tus = &transfer.tus;
+    switch (outcome) {
+    case TUS_DONE:
+        if (stage_record_step(stage, STEP_UPLOAD_DONE) != 0)
+            return stage->result;
+        return stage_done(stage, STUDY_CONFIRMING, "the server has every byte");
+    case TUS_TOO_LARGE:
+        return stage_ends(stage, STAGE_REJECT, -1, tus->text);
+    case TUS_DESTINATION:
+        return stage_ends(stage, STAGE_PAUSE, tus->retry_after_ms, tus->text);
+    case TUS_STOPPED:
+        if (delivery_worker_stops(stage->worker))
+            return stage_ends(stage, STAGE_AGAIN, 0, "interrupted");
+        return stage->result;
+    case TUS_RETRY:
+    case TUS_RENEW_TOKEN:
+    case TUS_GONE:
+        break;
+    }
+    if (stage->result == STAGE_LOCAL)
+        return stage->result; /* the ledger refused to record progress */
+    return stage_ends(stage, STAGE_RETRY, tus->retry_after_ms, tus->text);
+}
+
+int transfer_is_complete(struct stage *stage, bool *complete)
+{
+    struct transfer transfer;
+    *complete = false;
+    if (announce_lift(stage) != 0)
+        return -1;
+    if (!stage->study.upload.upload_url[0])
+        return 0;
+    describe(&transfer, stage);
+    enum tus_outcome outcome = tus_upload_is_complete(&transfer.tus, complete);
+    if (outcome == TUS_DONE || outcome == TUS_GONE)
+        return 0;
+    (void)stage_ends(stage, STAGE_RETRY, transfer.tus.retry_after_ms, transfer.tus.text);
+    return -1;
+}
+
+void transfer_terminate(struct stage *stage)
+{
+    struct transfer transfer;
+    if (!stage->study.upload.upload_url[0])
+        return;
+    describe(&transfer, stage);
+    (void)tus_upload_terminate(&transfer.tus); /* best effort: `cancel` is what counts */
+}
