@@ -5,9 +5,11 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
-#define PATIENTS_MAX 32
+#define PATIENTS_MAX      32
+#define PATIENT_TEXT_SIZE 272 /* LO: 64 characters of UTF-8 */
 
 static int set_time(struct json *object, const char *key, int64_t wall_ms)
 {
@@ -46,8 +48,11 @@ static int set_reason(struct json *object, const struct operate_target *target,
     int64_t until = 0;
     if (target->bridge && study_state_is_in_flight(study->state))
         bridge_destination_pause(target->bridge, study->destination, pause, &until);
-    (void)snprintf(text, sizeof text, pause[0] ? "destination %s is paused: %s" : "%.0s%s",
-                   study->destination, pause[0] ? pause : study->reason);
+    if (pause[0])
+        (void)snprintf(text, sizeof text, "destination %s is paused: %s", study->destination,
+                       pause);
+    else
+        (void)snprintf(text, sizeof text, "%s", study->reason);
     int failed = json_set_string(object, "reason", text);
     failed |= set_time(object, "retry_at", pause[0] ? until : study->retry_at_ms);
     return failed;
@@ -98,50 +103,66 @@ struct json *study_json(const struct operate_target *target, const struct ledger
     return NULL;
 }
 
+struct patient {
+    char id[PATIENT_TEXT_SIZE], issuer[PATIENT_TEXT_SIZE];
+    int64_t instances;
+};
+
 struct patients {
-    struct json *list;
+    struct patient items[PATIENTS_MAX];
+    size_t count;
     bool more;
 };
 
 static int count_patient(void *context, const struct ledger_instance *instance)
 {
     struct patients *patients = context;
-    const char *id = attributes_get(&instance->attributes, ATTRIBUTE_PATIENT_ID);
-    const char *issuer = attributes_get(&instance->attributes, ATTRIBUTE_ISSUER_OF_PATIENT_ID);
-    for (struct json *at = (struct json *)(void *)(uintptr_t)json_first(patients->list); at;
-         at = (struct json *)(void *)(uintptr_t)json_next(at)) {
-        int64_t count = 0;
-        if (strcmp(json_text(json_get(at, "patient_id")), id) == 0 &&
-            strcmp(json_text(json_get(at, "issuer")), issuer) == 0 &&
-            json_int(json_get(at, "instances"), &count) == 0)
-            return json_set_int(at, "instances", count + 1);
+    struct patient found = {.instances = 1};
+    (void)snprintf(found.id, sizeof found.id, "%s",
+                   attributes_get(&instance->attributes, ATTRIBUTE_PATIENT_ID));
+    (void)snprintf(found.issuer, sizeof found.issuer, "%s",
+                   attributes_get(&instance->attributes, ATTRIBUTE_ISSUER_OF_PATIENT_ID));
+    for (size_t i = 0; i < patients->count; i++) {
+        struct patient *known = &patients->items[i];
+        if (strcmp(known->id, found.id) == 0 && strcmp(known->issuer, found.issuer) == 0) {
+            known->instances++;
+            return 0;
+        }
     }
-    if (json_size(patients->list) == PATIENTS_MAX) {
+    if (patients->count < PATIENTS_MAX)
+        patients->items[patients->count++] = found;
+    else
         patients->more = true;
-        return 0;
+    return 0;
+}
+
+static struct json *patients_json(const struct patients *patients)
+{
+    struct json *list = json_new_array();
+    int failed = list ? 0 : -1;
+    for (size_t i = 0; !failed && i < patients->count; i++) {
+        struct json *patient = json_new_object();
+        failed |= json_set_string(patient, "patient_id", patients->items[i].id);
+        failed |= json_set_string(patient, "issuer", patients->items[i].issuer);
+        failed |= json_set_int(patient, "instances", patients->items[i].instances);
+        failed |= json_append(list, patient);
     }
-    struct json *patient = json_new_object();
-    int failed = json_set_string(patient, "patient_id", id);
-    failed |= json_set_string(patient, "issuer", issuer);
-    failed |= json_set_int(patient, "instances", 1);
     if (!failed)
-        return json_append(patients->list, patient);
-    json_free(patient);
-    return -1;
+        return list;
+    json_free(list);
+    return NULL;
 }
 
 int study_json_add_patients(struct json *object, struct ledger *ledger, int64_t study_id,
                             struct error *err)
 {
-    struct patients patients = {.list = json_new_array()};
-    if (!patients.list)
+    struct patients *patients = calloc(1, sizeof *patients);
+    if (!patients)
         return error_set(err, "no memory for the list of patients");
-    int failed = ledger_instances(ledger, study_id, INSTANCE_STORED, count_patient, &patients, err);
-    if (failed) {
-        json_free(patients.list);
-        return failed;
-    }
-    failed = json_set_bool(object, "more_patients", patients.more);
-    failed |= json_set(object, "patients", patients.list);
-    return failed ? error_set(err, "no memory for the list of patients") : 0;
+    int failed = ledger_instances(ledger, study_id, INSTANCE_STORED, count_patient, patients, err);
+    if (!failed && (json_set_bool(object, "more_patients", patients->more) != 0 ||
+                    json_set(object, "patients", patients_json(patients)) != 0))
+        failed = error_set(err, "no memory for the list of patients");
+    free(patients);
+    return failed;
 }

@@ -1,0 +1,158 @@
+/* `aurabridge check`: would it work? One line each, with the remedy where it would not. Touches
+ * nothing but the spool directory, and spends one exchange and one config call a destination. */
+#include "command.h"
+
+#include "aurabridge/aurabox.h"
+#include "aurabridge/control.h"
+#include "aurabridge/http.h"
+#include "aurabridge/node.h"
+#include "aurabridge/spool.h"
+#include "aurabridge/units.h"
+
+#include <stdio.h>
+#include <string.h>
+
+struct checking {
+    struct config *config;
+    bool daemon_runs;
+    bool failed;
+};
+
+static void say(struct checking *checking, bool good, const char *what, const char *text)
+{
+    if (!good)
+        checking->failed = true;
+    printf("%-4s  %-12s %s\n", good ? "ok" : "FAIL", what, text);
+}
+
+static int ignore_line(void *context, const struct json *line)
+{
+    (void)context;
+    (void)line;
+    return 0;
+}
+
+/* A request that changes nothing tells whether a daemon is there. */
+static bool daemon_runs(const struct config *config)
+{
+    struct json *request = json_new_object();
+    bool there = json_set_string(request, "command", "studies") == 0 &&
+                 json_set_string(request, "study", "S0") == 0 &&
+                 control_ask(config->spool.directory, request, ignore_line, NULL, NULL) == 0;
+    json_free(request);
+    return there;
+}
+
+static void check_config(struct checking *checking)
+{
+    char text[256];
+    const struct config *config = checking->config;
+    (void)snprintf(text, sizeof text, "%s: %zu AE titles, %zu destinations, %zu map entries",
+                   config->path, config->dicom.ae_title_count, config->destination_count,
+                   config->entry_count);
+    say(checking, true, "config", text);
+}
+
+static void check_spool(struct checking *checking)
+{
+    const struct config *config = checking->config;
+    struct spool *spool = NULL;
+    struct error err;
+    char text[512];
+    char reserve[UNITS_TEXT_SIZE];
+    units_format_size(reserve, config->spool.reserve);
+    if (checking->daemon_runs) {
+        (void)snprintf(text, sizeof text, "%s is in use by the running bridge",
+                       config->spool.directory);
+        say(checking, true, "spool", text);
+        return;
+    }
+    if (spool_open(&spool, config->spool.directory, config->spool.reserve, &err) != 0 ||
+        spool_check_space(spool, 0, &err) != 0) {
+        say(checking, false, "spool", err.text);
+    } else {
+        (void)snprintf(text, sizeof text, "%s is writable and has more than its reserve of %s free",
+                       config->spool.directory, reserve);
+        say(checking, true, "spool", text);
+    }
+    spool_close(spool);
+}
+
+static void check_port(struct checking *checking)
+{
+    static const struct instance_sink nobody = {.context = NULL};
+    struct node *node = NULL;
+    struct error err;
+    char text[256];
+    (void)snprintf(text, sizeof text, "%s is %s", checking->config->dicom.listen,
+                   checking->daemon_runs ? "in use by the running bridge" : "free");
+    bool good = checking->daemon_runs ||
+                node_open(&node, checking->config, &nobody, NULL, clock_system(), &err) == 0;
+    say(checking, good, "dicom.listen", good ? text : err.text);
+    if (node)
+        node_free(node);
+}
+
+static void check_calls(struct checking *checking, struct aurabox_client *client, const char *name)
+{
+    struct aurabox_reply reply;
+    struct aurabox_lift lift;
+    char text[LEDGER_URL_SIZE + 64];
+    if (aurabox_exchange(client, &reply) != AURABOX_OK) {
+        say(checking, false, name, reply.text);
+        return;
+    }
+    say(checking, true, name, "credentials are accepted and the clocks agree");
+    if (aurabox_config(client, &lift, &reply) != AURABOX_OK) {
+        say(checking, false, name, reply.text);
+        return;
+    }
+    (void)snprintf(text, sizeof text, "uploads go to %s", lift.endpoint);
+    say(checking, true, name, text);
+}
+
+static void check_destination(struct checking *checking, const struct config_destination *settings)
+{
+    struct aurabox_destination *destination = NULL;
+    struct aurabox_client *client = NULL;
+    struct error err;
+    if (aurabox_destination_new(&destination, checking->config, settings->name,
+                                checking->config->spool.directory, clock_system(), &err) != 0 ||
+        aurabox_client_new(&client, destination, NULL, NULL, &err) != 0)
+        say(checking, false, settings->name, err.text);
+    else
+        check_calls(checking, client, settings->name);
+    aurabox_client_free(client);
+    aurabox_destination_free(destination);
+}
+
+int command_check(int argc, char **argv)
+{
+    struct option_spec options[] = {OPTION_CONFIG, OPTION_SET};
+    struct command_line line = {"aurabridge check [--config FILE] [--set KEY=VALUE]...", options,
+                                sizeof options / sizeof *options};
+    int status = 0;
+    if (command_line_read(&line, argc, argv, &status) != 0)
+        return status;
+    if (line.operand_count > 0)
+        return command_misused(&line, "check takes no operand %s", line.operands[0]);
+    struct checking checking = {.config = NULL};
+    struct error err;
+    if (command_load_config(&checking.config, &line, &err) != 0) {
+        say(&checking, false, "config", err.text);
+        return EXIT_FAILED;
+    }
+    if (http_global_init(&err) != 0) {
+        config_release(checking.config);
+        return command_failed(&err);
+    }
+    checking.daemon_runs = daemon_runs(checking.config);
+    check_config(&checking);
+    check_spool(&checking);
+    check_port(&checking);
+    for (size_t i = 0; i < checking.config->destination_count; i++)
+        check_destination(&checking, &checking.config->destinations[i]);
+    http_global_cleanup();
+    config_release(checking.config);
+    return checking.failed ? EXIT_FAILED : 0;
+}

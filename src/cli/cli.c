@@ -1,0 +1,111 @@
+/* argv → command. */
+#include "aurabridge/cli.h"
+
+#include "command.h"
+
+#include "aurabridge/control.h"
+#include "aurabridge/fs.h"
+#include "aurabridge/log.h"
+#include "aurabridge/route.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+static const struct {
+    const char *name;
+    int (*run)(int argc, char **argv);
+    const char *help;
+} commands[] = {
+    {"serve", command_serve, "receive studies and deliver them (the daemon)"},
+    {"check", command_check, "test configuration, spool, port, credentials and clock"},
+    {"route", command_route, "show which map entry takes a file, and the context it gives"},
+    {"sign", command_sign, "sign a request with AURA-HMAC-SHA256 and show every step"},
+    {"studies", command_studies, "list the studies, or one with its details"},
+    {"retry", command_order, "try a failed, cancelled or waiting study again now"},
+    {"release", command_order, "let a quarantined study pass"},
+    {"cancel", command_order, "withdraw a study from Aurabox; its instances are kept"},
+    {"discard", command_order, "throw a study away"},
+    {"forget", command_order, "treat a finished study's instances as new when they come again"},
+    {"sandbox", command_sandbox, "run an Aurabox of one's own, for trials and tests"},
+};
+
+static void print_usage(FILE *out)
+{
+    (void)fputs("AuraBridge " AURABRIDGE_VERSION
+                ": receives studies by DICOM C-STORE and delivers them to Aurabox.\n\n"
+                "usage: aurabridge COMMAND [OPTIONS]     (aurabridge COMMAND --help)\n\n",
+                out);
+    for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)
+        (void)fprintf(out, "  %-8s  %s\n", commands[i].name, commands[i].help);
+}
+
+int cli_run(int argc, char **argv)
+{
+    (void)umask(0077);
+    (void)signal(SIGPIPE, SIG_IGN);
+    if (argc < 2) {
+        print_usage(stderr);
+        return EXIT_USAGE;
+    }
+    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "help") == 0) {
+        print_usage(stdout);
+        return 0;
+    }
+    if (strcmp(argv[1], "--version") == 0) {
+        (void)puts("aurabridge " AURABRIDGE_VERSION);
+        return 0;
+    }
+    for (size_t i = 0; i < sizeof commands / sizeof *commands; i++) {
+        if (strcmp(argv[1], commands[i].name) == 0)
+            return commands[i].run(argc - 1, argv + 1);
+    }
+    (void)fprintf(stderr, "aurabridge: there is no command %s\n\n", argv[1]);
+    print_usage(stderr);
+    return EXIT_USAGE;
+}
+
+int command_failed(const struct error *err)
+{
+    (void)fprintf(stderr, "aurabridge: %s\n", err->text);
+    return EXIT_FAILED;
+}
+
+int command_load_config(struct config **out, const struct command_line *line, struct error *err)
+{
+    const struct option_spec *set = option_find(line, "set");
+    return config_load(out, option_text(line, "config", DEFAULT_CONFIG), set ? set->given : NULL,
+                       set ? set->count : 0, route_check_entries, err);
+}
+
+/* Without a daemon: the same function over the same ledger, under the spool's lock. */
+static int operate_here(const struct config *config, const struct json *request, operate_emit *emit,
+                        void *context, struct error *err)
+{
+    struct operate_target target = {.bridge = NULL};
+    char path[FS_PATH_MAX];
+    int failed = spool_open(&target.spool, config->spool.directory, config->spool.reserve, err);
+    if (failed)
+        return -1;
+    failed = fs_join(path, config->spool.directory, "ledger.sqlite", err);
+    if (!failed)
+        failed = ledger_open(&target.ledger, path, clock_system(), err);
+    if (!failed)
+        failed = operate(&target, request, emit, context)
+                     ? error_set(err, "the answer could not be shown")
+                     : 0;
+    ledger_close(target.ledger);
+    spool_close(target.spool);
+    return failed;
+}
+
+int command_operate(const struct config *config, const struct json *request, operate_emit *emit,
+                    void *context, struct error *err)
+{
+    int asked = control_ask(config->spool.directory, request, emit, context, err);
+    if (asked != CONTROL_ABSENT)
+        return asked;
+    log_set_level(LOG_LEVEL_WARNING);
+    return operate_here(config, request, emit, context, err);
+}

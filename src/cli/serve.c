@@ -1,0 +1,134 @@
+/* `aurabridge serve`: the daemon in the foreground. Opens everything, waits for signals, closes
+ * everything in the reverse order. */
+#include "command.h"
+
+#include "aurabridge/bridge.h"
+#include "aurabridge/control.h"
+#include "aurabridge/http.h"
+#include "aurabridge/log.h"
+#include "aurabridge/node.h"
+#include "aurabridge/route.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+struct daemon {
+    const struct command_line *line;
+    struct config *config;
+    struct bridge *bridge;
+    struct node *node;
+    struct node_events events;
+    struct control *control;
+};
+
+static int daemon_open(struct daemon *daemon, struct error *err)
+{
+    const struct clock *clock = clock_system();
+    if (command_load_config(&daemon->config, daemon->line, err) != 0 ||
+        http_global_init(err) != 0 || bridge_open(&daemon->bridge, daemon->config, clock, err) != 0)
+        return -1;
+    daemon->events =
+        (struct node_events){.context = daemon->bridge, .may_accept = bridge_may_accept};
+    if (node_open(&daemon->node, daemon->config, bridge_sink(daemon->bridge), &daemon->events,
+                  clock, err) != 0)
+        return -1;
+    struct operate_target target = {.ledger = bridge_ledger(daemon->bridge),
+                                    .spool = bridge_spool(daemon->bridge),
+                                    .bridge = daemon->bridge};
+    if (control_start(&daemon->control, &target, err) != 0 ||
+        bridge_start(daemon->bridge, err) != 0)
+        return -1;
+    return node_start(daemon->node, err);
+}
+
+static void daemon_close(struct daemon *daemon)
+{
+    if (daemon->node)
+        node_stop(daemon->node);
+    if (daemon->bridge)
+        bridge_stop(daemon->bridge);
+    control_stop(daemon->control);
+    if (daemon->node)
+        node_free(daemon->node);
+    bridge_free(daemon->bridge);
+    http_global_cleanup();
+    config_release(daemon->config);
+}
+
+static void reload(struct daemon *daemon)
+{
+    struct config *config = NULL;
+    struct error err;
+    if (command_load_config(&config, daemon->line, &err) != 0) {
+        log_error("serve", "reload refused, the last good configuration stays: %s", err.text);
+        return;
+    }
+    char restart[256];
+    config_restart_keys(daemon->config, config, restart, sizeof restart);
+    if (restart[0])
+        log_warning("serve", "changed, but only a restart takes it over: %s", restart);
+    if (bridge_reconfigure(daemon->bridge, config, &err) != 0) {
+        log_error("serve", "reload incomplete, send SIGHUP again when it is mended: %s", err.text);
+        config_release(config);
+        return;
+    }
+    node_reconfigure(daemon->node, config);
+    config_release(daemon->config);
+    daemon->config = config;
+    log_info("serve", "configuration reloaded: %zu destinations, %zu map entries",
+             config->destination_count, config->entry_count);
+}
+
+static void wait_for_signals(struct daemon *daemon, const sigset_t *signals)
+{
+    for (;;) {
+        int received = 0;
+        if (sigwait(signals, &received) != 0)
+            continue;
+        if (received == SIGHUP) {
+            reload(daemon);
+            continue;
+        }
+        log_info("serve", "stopping on %s", received == SIGTERM ? "SIGTERM" : "SIGINT");
+        return;
+    }
+}
+
+int command_serve(int argc, char **argv)
+{
+    struct option_spec options[] = {
+        OPTION_CONFIG, OPTION_SET, {"debug", NULL, "log more, still without patient data"}};
+    struct command_line line = {"aurabridge serve [--config FILE] [--set KEY=VALUE]...", options,
+                                sizeof options / sizeof *options};
+    int status = 0;
+    if (command_line_read(&line, argc, argv, &status) != 0)
+        return status;
+    if (line.operand_count > 0)
+        return command_misused(&line, "serve takes no operand %s", line.operands[0]);
+    if (option_flag(&line, "debug"))
+        log_set_level(LOG_LEVEL_DEBUG);
+    /* Blocked before any thread starts, so that only sigwait takes them. */
+    sigset_t signals;
+    (void)sigemptyset(&signals);
+    (void)sigaddset(&signals, SIGTERM);
+    (void)sigaddset(&signals, SIGINT);
+    (void)sigaddset(&signals, SIGHUP);
+    (void)pthread_sigmask(SIG_BLOCK, &signals, NULL);
+
+    struct daemon daemon = {.line = &line};
+    struct error err;
+    if (daemon_open(&daemon, &err) == 0) {
+        log_info("serve", "AuraBridge %s is ready: %zu AE titles, %zu map entries",
+                 AURABRIDGE_VERSION, daemon.config->dicom.ae_title_count,
+                 daemon.config->entry_count);
+        wait_for_signals(&daemon, &signals);
+    } else {
+        status = command_failed(&err);
+    }
+    daemon_close(&daemon);
+    if (status == 0)
+        log_info("serve", "stopped");
+    return status;
+}
