@@ -129,8 +129,8 @@ static void check_destination(struct checking *checking, const struct config_des
 int command_check(int argc, char **argv)
 {
     struct option_spec options[] = {OPTION_CONFIG, OPTION_SET};
-    struct command_line line = {"aurabridge check [--config FILE] [--set KEY=VALUE]...", options,
-                                sizeof options / sizeof *options};
+    struct command_line line =
+        COMMAND_LINE("aurabridge check [--config FILE] [--set KEY=VALUE]...", options);
     int status = 0;
     if (command_line_read(&line, argc, argv, &status) != 0)
         return status;

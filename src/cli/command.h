@@ -26,6 +26,13 @@ struct option_spec {
     size_t count;
 };
 
+#define OPTION(name_, value_, help_)                                                               \
+    {                                                                                              \
+        .name = (name_), .value = (value_), .help = (help_)                                        \
+    }
+#define OPTION_CONFIG OPTION("config", "FILE", "configuration file (default " DEFAULT_CONFIG ")")
+#define OPTION_SET    OPTION("set", "KEY=VALUE", "override a key, e.g. dicom.max_associations=8")
+
 struct command_line {
     const char *synopsis; /* "aurabridge route --calling X --called Y FILE.dcm" */
     struct option_spec *options;
@@ -33,6 +40,11 @@ struct command_line {
     const char *operands[OPTION_VALUES_MAX];
     size_t operand_count;
 };
+#define COMMAND_LINE(synopsis_, options_)                                                          \
+    {                                                                                              \
+        .synopsis = (synopsis_), .options = (options_),                                            \
+        .option_count = sizeof(options_) / sizeof *(options_)                                      \
+    }
 
 /* Reads argv[1..]. Returns 0 to go on; else the command is over and *exit_status says how
  * (--help, or wrong use, both already printed). */
@@ -49,14 +61,6 @@ int command_misused(const struct command_line *line, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
 /* Loads --config with --set. */
-#define OPTION_CONFIG                                                                              \
-    {                                                                                              \
-        "config", "FILE", "configuration file (default " DEFAULT_CONFIG ")"                        \
-    }
-#define OPTION_SET                                                                                 \
-    {                                                                                              \
-        "set", "KEY=VALUE", "override a key, e.g. dicom.listen=127.0.0.1:4242"                     \
-    }
 int command_load_config(struct config **out, const struct command_line *line, struct error *err);
 
 /* Sends a request to the daemon that has the spool, or does it here, under the spool's lock. */

@@ -28,13 +28,13 @@ int command_order(int argc, char **argv)
 {
     bool releases = strcmp(argv[0], "release") == 0;
     struct option_spec options[] = {
-        OPTION_CONFIG,
-        OPTION_SET,
-        {"patient-id", "ID", "of two patients' instances, those of this one go"}};
+        OPTION_CONFIG, OPTION_SET,
+        OPTION("patient-id", "ID", "of two patients' instances, those of this one go")};
     char synopsis[128];
     (void)snprintf(synopsis, sizeof synopsis, "aurabridge %s [--config FILE]%s STUDY", argv[0],
                    releases ? " [--patient-id ID]" : "");
-    struct command_line line = {synopsis, options, releases ? 3 : 2};
+    struct command_line line = {
+        .synopsis = synopsis, .options = options, .option_count = releases ? 3 : 2};
     int status = 0;
     if (command_line_read(&line, argc, argv, &status) != 0)
         return status;

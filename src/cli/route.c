@@ -122,14 +122,12 @@ static int take_title(char out[AE_TITLE_SIZE], const char *text)
 
 int command_route(int argc, char **argv)
 {
-    struct option_spec options[] = {OPTION_CONFIG,
-                                    OPTION_SET,
-                                    {"calling", "AE", "AE title of the sender"},
-                                    {"called", "AE", "AE title that it calls"},
-                                    {"from", "IP", "its address (default 127.0.0.1)"}};
-    struct command_line line = {
-        "aurabridge route [--config FILE] --calling AE --called AE [--from IP] FILE.dcm", options,
-        sizeof options / sizeof *options};
+    struct option_spec options[] = {OPTION_CONFIG, OPTION_SET,
+                                    OPTION("calling", "AE", "AE title of the sender"),
+                                    OPTION("called", "AE", "AE title that it calls"),
+                                    OPTION("from", "IP", "its address (default 127.0.0.1)")};
+    struct command_line line =
+        COMMAND_LINE("aurabridge route --calling AE --called AE [--from IP] FILE.dcm", options);
     int status = 0;
     if (command_line_read(&line, argc, argv, &status) != 0)
         return status;

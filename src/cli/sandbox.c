@@ -52,19 +52,18 @@ static int run(const struct sandbox_options *options)
 int command_sandbox(int argc, char **argv)
 {
     struct option_spec specs[] = {
-        {"listen", "ADDRESS:PORT", "default 127.0.0.1:8080; port 0: any free one"},
-        {"directory", "DIR", "for what it receives (default ./aurabox-sandbox)"},
-        {"app-id", "ID", "default sandbox-app"},
-        {"app-secret", "SECRET", "default sandbox-secret"},
-        {"service-api-key", "KEY", "default sandbox-key"},
-        {"tus-endpoint", "URL", "hand out this Tus server instead of its own"},
-        {"limit-exchange", "N", "calls a minute (default 10)"},
-        {"limit-config", "N", "calls a minute (default 30)"},
-        {"limit-lifecycle", "N", "calls a minute (default 60)"},
-        {"fault", "FAULT", "misbehave: 'POST /uploader/upload/init:503:2' and others"},
+        OPTION("listen", "ADDRESS:PORT", "default 127.0.0.1:8080; port 0: any free one"),
+        OPTION("directory", "DIR", "for what it receives (default ./aurabox-sandbox)"),
+        OPTION("app-id", "ID", "default sandbox-app"),
+        OPTION("app-secret", "SECRET", "default sandbox-secret"),
+        OPTION("service-api-key", "KEY", "default sandbox-key"),
+        OPTION("tus-endpoint", "URL", "hand out this Tus server instead of its own"),
+        OPTION("limit-exchange", "N", "calls a minute (default 10)"),
+        OPTION("limit-config", "N", "calls a minute (default 30)"),
+        OPTION("limit-lifecycle", "N", "calls a minute (default 60)"),
+        OPTION("fault", "FAULT", "misbehave: 'POST /uploader/upload/init:503:2' and others"),
     };
-    struct command_line line = {"aurabridge sandbox [OPTIONS]", specs,
-                                sizeof specs / sizeof *specs};
+    struct command_line line = COMMAND_LINE("aurabridge sandbox [OPTIONS]", specs);
     int status = 0;
     if (command_line_read(&line, argc, argv, &status) != 0)
         return status;

@@ -98,10 +98,10 @@ static void wait_for_signals(struct daemon *daemon, const sigset_t *signals)
 
 int command_serve(int argc, char **argv)
 {
-    struct option_spec options[] = {
-        OPTION_CONFIG, OPTION_SET, {"debug", NULL, "log more, still without patient data"}};
-    struct command_line line = {"aurabridge serve [--config FILE] [--set KEY=VALUE]...", options,
-                                sizeof options / sizeof *options};
+    struct option_spec options[] = {OPTION_CONFIG, OPTION_SET,
+                                    OPTION("debug", NULL, "log more, still without patient data")};
+    struct command_line line =
+        COMMAND_LINE("aurabridge serve [--config FILE] [--set KEY=VALUE]...", options);
     int status = 0;
     if (command_line_read(&line, argc, argv, &status) != 0)
         return status;

@@ -141,20 +141,19 @@ static int run(struct signing *signing, const struct command_line *line, struct 
 int command_sign(int argc, char **argv)
 {
     struct option_spec options[] = {
-        {"method", "METHOD", "default POST"},
-        {"header", "'Name: value'", "Content-Type is signed, others are only shown"},
-        {"body", "TEXT", "exactly the bytes sent"},
-        {"body-file", "FILE", "the same from a file"},
-        {"timestamp", "SECONDS", "fixed X-Aura-Timestamp"},
-        {"nonce", "UUID", "fixed X-Aura-Nonce"},
-        {"app-id", "ID", "credential; the secret comes from AURABRIDGE_APP_SECRET or"},
-        {"app-secret-file", "FILE", "from this file"},
-        {"destination", "NAME", "take both from this destination of the configuration"},
+        OPTION("method", "METHOD", "default POST"),
+        OPTION("header", "'Name: value'", "Content-Type is signed, others are only shown"),
+        OPTION("body", "TEXT", "exactly the bytes sent"),
+        OPTION("body-file", "FILE", "the same from a file"),
+        OPTION("timestamp", "SECONDS", "fixed X-Aura-Timestamp"),
+        OPTION("nonce", "UUID", "fixed X-Aura-Nonce"),
+        OPTION("app-id", "ID", "credential; the secret comes from AURABRIDGE_APP_SECRET or"),
+        OPTION("app-secret-file", "FILE", "from this file"),
+        OPTION("destination", "NAME", "take both from this destination of the configuration"),
         OPTION_CONFIG,
         OPTION_SET,
     };
-    struct command_line line = {"aurabridge sign [OPTIONS] URL", options,
-                                sizeof options / sizeof *options};
+    struct command_line line = COMMAND_LINE("aurabridge sign [OPTIONS] URL", options);
     int status = 0;
     if (command_line_read(&line, argc, argv, &status) != 0)
         return status;

@@ -136,10 +136,10 @@ static int list(const struct config *config, struct listing *listing, const char
 
 int command_studies(int argc, char **argv)
 {
-    struct option_spec options[] = {
-        OPTION_CONFIG, OPTION_SET, {"json", NULL, "as JSON, for programs"}};
-    struct command_line line = {"aurabridge studies [--config FILE] [--json] [STUDY]", options,
-                                sizeof options / sizeof *options};
+    struct option_spec options[] = {OPTION_CONFIG, OPTION_SET,
+                                    OPTION("json", NULL, "as JSON, for programs")};
+    struct command_line line =
+        COMMAND_LINE("aurabridge studies [--config FILE] [--json] [STUDY]", options);
     int status = 0;
     if (command_line_read(&line, argc, argv, &status) != 0)
         return status;
