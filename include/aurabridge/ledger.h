@@ -133,6 +133,7 @@ struct ledger_study {
     uint64_t dropped;    /* by rule */
     uint64_t superseded; /* kept_first and replace */
     uint64_t resends, swallowed_resends;
+    uint64_t discarded; /* stored ones, when the study was */
     uint64_t truncated; /* of `instances`, those with a warning */
     struct ledger_upload upload;
 };
@@ -158,11 +159,15 @@ int ledger_advance(struct ledger *ledger, int64_t id, enum study_state from, enu
 int ledger_defer(struct ledger *ledger, int64_t id, int64_t retry_at_ms, const char *reason,
                  bool count_attempt, struct error *err);
 int ledger_set_warning(struct ledger *ledger, int64_t id, const char *warning, struct error *err);
+/* For unrouted, quarantined and validating studies, else LEDGER_CONFLICT. Under another key the
+ * study becomes the latest generation there. */
 int ledger_set_route(struct ledger *ledger, int64_t id, const char *route_key,
                      const char *entry_name, const char *destination, struct error *err);
 
-/* The next receiving study whose due_ms has come. LEDGER_NOT_FOUND: none, and `*next_ms` is when
- * the earliest will be (INT64_MAX: nothing is being received). */
+/* The next receiving study whose due_ms has come, or study in validating whose retry_at has and
+ * that nobody leases: a restart, a failed question or a map reload left it there, and it is to be
+ * validated (again). LEDGER_NOT_FOUND: none, and `*next_ms` is when the earliest will be
+ * (INT64_MAX: nothing is being received or validated). */
 int ledger_study_due(struct ledger *ledger, int64_t *id, int64_t now_ms, int64_t *next_ms,
                      struct error *err);
 
@@ -213,7 +218,7 @@ int ledger_instances(struct ledger *ledger, int64_t study_id, int disposition,
                      void *context, struct error *err);
 
 /* stored → dropped for the reason; counts move with it. Its file stays until discarded or trimmed.
- */
+ * LEDGER_CONFLICT when it is not stored, or its study is past validation. */
 int ledger_instance_drop(struct ledger *ledger, int64_t instance_id, const char *reason,
                          struct error *err);
 
@@ -236,7 +241,8 @@ int ledger_study_release(struct ledger *ledger, int64_t id, const char *patient_
                          int64_t *left_id, struct error *err);
 /* Asks the worker to stop; ledger_advance to cancelled is done by whoever holds the study. */
 int ledger_study_request_cancel(struct ledger *ledger, int64_t id, struct error *err);
-/* failed, cancelled → ready with a fresh upload; a waiting study → due at once. */
+/* failed, cancelled → ready with a fresh upload, or, when it was cancelled before it had passed
+ * validation, → validating; a study in flight → due at once. Else LEDGER_CONFLICT. */
 int ledger_study_retry(struct ledger *ledger, int64_t id, struct error *err);
 /* → discarded; its instances become discarded and are unknown to later arrivals. */
 int ledger_study_discard(struct ledger *ledger, int64_t id, const char *reason, struct error *err);
@@ -255,8 +261,8 @@ int ledger_files(struct ledger *ledger,
                  void *context, struct error *err);
 /* The row's file is gone or not needed any more; the row stays. */
 int ledger_file_removed(struct ledger *ledger, int64_t instance_id, struct error *err);
-/* Ends all leases; returns studies found in validating to receiving-complete (they are validated
- * again). Called once at start. */
+/* Ends all leases; studies found in validating stay there and are due at once, so that
+ * ledger_study_due hands them out. Called once at start (ledger_open does it too). */
 int ledger_recover(struct ledger *ledger, struct error *err);
 /* Final studies (completed or discarded) whose change is older than `before_ms` and that still
  * name files. LEDGER_NOT_FOUND: none. */

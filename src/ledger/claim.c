@@ -1,0 +1,170 @@
+/* What is due, and who works on it. Guarantees that a study is leased to one owner at a time, that
+ * the oldest goes first, and that no upload of a study overtakes an earlier one. Every search runs
+ * down an index that holds only studies which wait, so that it costs the same whatever is stored.
+ */
+#include "ledger.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+/* s is the candidate, e an earlier upload of the same study. What is to be cancelled may pass. */
+#define NOT_BEHIND                                                                                 \
+    "(s.cancel_requested<>0 OR NOT EXISTS(SELECT 1 FROM study e WHERE e.route_key=s.route_key "    \
+    "AND e.study_instance_uid=s.study_instance_uid AND e.forgotten=0 AND "                         \
+    "e.generation<s.generation AND (e.state IN " SQL_IN_FLIGHT                                     \
+    " OR (s.has_changed_duplicates<>0 AND e.state NOT IN " SQL_FINAL "))))"
+
+#define OLDEST(free)                                                                               \
+    "SELECT * FROM (SELECT s.id AS id,s.first_received_ms AS first FROM study s WHERE "            \
+    "s.destination=?1 AND s.state IN " SQL_DELIVERING " AND " free " AND " NOT_BEHIND              \
+    " ORDER BY s.first_received_ms,s.id LIMIT 1)"
+
+/* Those that never waited, and those whose wait (or lease) is over, each in its order. */
+static const char claim_sql[] = "SELECT id FROM (" OLDEST("s.free_at_ms=0") " UNION ALL " OLDEST(
+    "s.free_at_ms>0 AND s.free_at_ms<=?2") ") ORDER BY first,id LIMIT 1";
+
+struct due {
+    int64_t now_ms, id, next_ms;
+};
+
+static int find_earliest(struct database *database, const char *sql, struct due *due,
+                         struct error *err)
+{
+    sqlite3_stmt *row = NULL;
+    int found = database_query(database, &row, sql, NO_VALUES, err);
+    if (found <= 0)
+        return found;
+    if (sqlite3_column_int64(row, 1) < due->next_ms) {
+        due->id = sqlite3_column_int64(row, 0);
+        due->next_ms = sqlite3_column_int64(row, 1);
+    }
+    row_done(row);
+    return 0;
+}
+
+static int find_due(struct ledger *ledger, struct database *database, void *argument,
+                    struct error *err)
+{
+    (void)ledger;
+    struct due *due = argument;
+    if (find_earliest(database,
+                      "SELECT id,free_at_ms FROM study WHERE state='validating' "
+                      "ORDER BY free_at_ms LIMIT 1",
+                      due, err) != 0 ||
+        find_earliest(database,
+                      "SELECT id,due_ms FROM study WHERE state='receiving' ORDER BY due_ms LIMIT 1",
+                      due, err) != 0)
+        return -1;
+    return due->next_ms <= due->now_ms ? 0 : LEDGER_NOT_FOUND;
+}
+
+int ledger_study_due(struct ledger *ledger, int64_t *id, int64_t now_ms, int64_t *next_ms,
+                     struct error *err)
+{
+    struct due due = {.now_ms = now_ms, .next_ms = INT64_MAX};
+    int failed = ledger_read(ledger, find_due, &due, err);
+    if (!failed)
+        *id = due.id;
+    if (failed == LEDGER_NOT_FOUND)
+        (void)error_set(err, "no study is due");
+    if (next_ms)
+        *next_ms = due.next_ms;
+    return failed;
+}
+
+struct claim {
+    const char *destination, *owner;
+    int64_t now_ms, lease_ms, next_ms;
+    struct study_row row;
+};
+
+static int claim(struct ledger *ledger, struct database *database, void *argument,
+                 struct error *err)
+{
+    (void)ledger;
+    struct claim *wanted = argument;
+    int64_t id = 0;
+    int found = database_number(database, &id, claim_sql,
+                                VALUES(TEXT(wanted->destination), INTEGER(wanted->now_ms)), err);
+    if (found < 0)
+        return -1;
+    if (found == 0) {
+        found = database_number(database, &wanted->next_ms,
+                                "SELECT free_at_ms FROM study WHERE destination=?1 AND "
+                                "state IN " SQL_DELIVERING
+                                " AND free_at_ms>?2 ORDER BY free_at_ms LIMIT 1",
+                                VALUES(TEXT(wanted->destination), INTEGER(wanted->now_ms)), err);
+        if (found < 0)
+            return -1;
+        (void)error_set(err, "nothing is due for this destination");
+        return LEDGER_NOT_FOUND;
+    }
+    if (database_change(
+            database, "UPDATE study SET lease_owner=?2,lease_until_ms=?3 WHERE id=?1",
+            VALUES(INTEGER(id), TEXT(wanted->owner), INTEGER(wanted->now_ms + wanted->lease_ms)),
+            err) < 0)
+        return -1;
+    return study_read(database, &wanted->row, id, err);
+}
+
+int ledger_claim(struct ledger *ledger, struct ledger_study *out, const char *destination,
+                 const char *owner, int64_t now_ms, int64_t lease_ms, int64_t *next_ms,
+                 struct error *err)
+{
+    struct claim wanted = {.destination = destination,
+                           .owner = owner,
+                           .now_ms = now_ms,
+                           .lease_ms = lease_ms,
+                           .next_ms = INT64_MAX};
+    int failed = ledger_change(ledger, claim, &wanted, err);
+    if (!failed)
+        *out = wanted.row.study;
+    if (next_ms)
+        *next_ms = wanted.next_ms;
+    return failed;
+}
+
+struct progress {
+    int64_t id;
+    const struct ledger_upload *upload; /* null: the claim ends */
+};
+
+static int record(struct ledger *ledger, struct database *database, void *argument,
+                  struct error *err)
+{
+    (void)ledger;
+    const struct progress *progress = argument;
+    const struct ledger_upload *upload = progress->upload;
+    int changed;
+    if (upload)
+        changed = database_change(
+            database,
+            "UPDATE study SET upload_id=?2,assembly_id=?3,step=?4,upload_url=?5,upload_length=?6,"
+            "upload_offset=?7,package_digest=?8,aurabox_study_id=?9 WHERE id=?1",
+            VALUES(INTEGER(progress->id), TEXT(upload->upload_id), TEXT(upload->assembly_id),
+                   INTEGER(upload->step), TEXT(upload->upload_url), INTEGER(upload->upload_length),
+                   INTEGER(upload->upload_offset), TEXT(upload->package_digest),
+                   TEXT(upload->aurabox_study_id)),
+            err);
+    else
+        changed = database_change(database,
+                                  "UPDATE study SET lease_owner='',lease_until_ms=0 WHERE id=?1",
+                                  VALUES(INTEGER(progress->id)), err);
+    if (changed != 0)
+        return changed < 0 ? -1 : 0;
+    (void)error_set(err, "there is no study S%" PRId64, progress->id);
+    return LEDGER_NOT_FOUND;
+}
+
+int ledger_release_claim(struct ledger *ledger, int64_t id, struct error *err)
+{
+    struct progress progress = {.id = id};
+    return ledger_change(ledger, record, &progress, err);
+}
+
+int ledger_upload_put(struct ledger *ledger, int64_t id, const struct ledger_upload *upload,
+                      struct error *err)
+{
+    struct progress progress = {.id = id, .upload = upload};
+    return ledger_change(ledger, record, &progress, err);
+}

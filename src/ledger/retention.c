@@ -1,0 +1,229 @@
+/* Files and their rows: which the spool may hold, which may go, and the removal of old rows.
+ * Guarantees that a row goes only when it names no file any more, and that what goes leaves the
+ * ledger's total with it. Removes no file itself. */
+#include "ledger.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define PAGE         256  /* file names read at a time */
+#define TRIM_AT_ONCE 2000 /* instance rows removed in one step, so that arrivals wait little */
+
+struct file_question {
+    const char *file_name;
+    int64_t count;
+};
+
+static int ask_file(struct ledger *ledger, struct database *database, void *argument,
+                    struct error *err)
+{
+    (void)ledger;
+    struct file_question *question = argument;
+    return database_number(database, &question->count,
+                           "SELECT count(*) FROM instance WHERE file_name=?1",
+                           VALUES(TEXT(question->file_name)), err) < 0
+               ? -1
+               : 0;
+}
+
+int ledger_file_is_known(struct ledger *ledger, const char *file_name, bool *known,
+                         struct error *err)
+{
+    struct file_question question = {.file_name = file_name};
+    int failed = ledger_read(ledger, ask_file, &question, err);
+    *known = question.count > 0;
+    return failed;
+}
+
+struct file_page {
+    int64_t after;
+    size_t count;
+    struct file {
+        int64_t study_id, instance_id;
+        uint64_t size;
+        char name[STORED_NAME_SIZE];
+    } files[PAGE];
+};
+
+static int read_files(struct ledger *ledger, struct database *database, void *argument,
+                      struct error *err)
+{
+    (void)ledger;
+    struct file_page *page = argument;
+    page->count = 0;
+    sqlite3_stmt *row = NULL;
+    int found = database_query(database, &row,
+                               "SELECT id,study_id,file_size,file_name FROM instance WHERE id>?1 "
+                               "AND file_name IS NOT NULL ORDER BY id LIMIT ?2",
+                               VALUES(INTEGER(page->after), INTEGER(PAGE)), err);
+    for (; found > 0; found = row_next(row, err)) {
+        struct file *file = &page->files[page->count++];
+        file->instance_id = page->after = sqlite3_column_int64(row, 0);
+        file->study_id = sqlite3_column_int64(row, 1);
+        file->size = row_count(row, 2);
+        row_text(file->name, sizeof file->name, row, 3);
+    }
+    return found;
+}
+
+int ledger_files(struct ledger *ledger,
+                 int (*visit)(void *context, int64_t study_id, int64_t instance_id,
+                              const char *file_name, uint64_t file_size),
+                 void *context, struct error *err)
+{
+    struct file_page *page = calloc(1, sizeof *page);
+    if (!page)
+        return error_set(err, "out of memory");
+    int result = 0;
+    do {
+        result = ledger_read(ledger, read_files, page, err);
+        for (size_t i = 0; i < page->count && result == 0; i++) {
+            const struct file *file = &page->files[i];
+            result = visit(context, file->study_id, file->instance_id, file->name, file->size);
+        }
+    } while (result == 0 && page->count == PAGE);
+    free(page);
+    return result;
+}
+
+static int remove_file(struct ledger *ledger, struct database *database, void *argument,
+                       struct error *err)
+{
+    (void)ledger;
+    int64_t id = *(const int64_t *)argument, study_id = 0, has_file = 0;
+    sqlite3_stmt *row = NULL;
+    int found = database_query(database, &row,
+                               "SELECT study_id,file_name IS NOT NULL FROM instance WHERE id=?1",
+                               VALUES(INTEGER(id)), err);
+    if (found < 0)
+        return -1;
+    if (found == 0) {
+        (void)error_set(err, "there is no instance %" PRId64, id);
+        return LEDGER_NOT_FOUND;
+    }
+    study_id = sqlite3_column_int64(row, 0);
+    has_file = sqlite3_column_int64(row, 1);
+    row_done(row);
+    if (!has_file)
+        return 0;
+    if (database_change(database, "UPDATE instance SET file_name=NULL WHERE id=?1",
+                        VALUES(INTEGER(id)), err) < 0 ||
+        database_change(database, "UPDATE study SET files=files-1 WHERE id=?1",
+                        VALUES(INTEGER(study_id)), err) < 0)
+        return -1;
+    return 0;
+}
+
+int ledger_file_removed(struct ledger *ledger, int64_t instance_id, struct error *err)
+{
+    return ledger_change(ledger, remove_file, &instance_id, err);
+}
+
+static int recover(struct ledger *ledger, struct database *database, void *argument,
+                   struct error *err)
+{
+    (void)ledger;
+    (void)argument;
+    return database_change(database,
+                           "UPDATE study SET lease_owner='',lease_until_ms=0 "
+                           "WHERE lease_until_ms>0",
+                           NO_VALUES, err) < 0 ||
+                   database_change(database,
+                                   "UPDATE study SET retry_at_ms=0 WHERE state='validating'",
+                                   NO_VALUES, err) < 0
+               ? -1
+               : 0;
+}
+
+int ledger_recover(struct ledger *ledger, struct error *err)
+{
+    return ledger_change(ledger, recover, NULL, err);
+}
+
+struct cleaning {
+    int64_t before_ms, id;
+};
+
+static int find_to_clean(struct ledger *ledger, struct database *database, void *argument,
+                         struct error *err)
+{
+    (void)ledger;
+    struct cleaning *cleaning = argument;
+    int found = database_number(database, &cleaning->id,
+                                "SELECT id FROM study WHERE files>0 AND "
+                                "state IN ('completed','discarded') AND changed_ms<?1 "
+                                "ORDER BY changed_ms LIMIT 1",
+                                VALUES(INTEGER(cleaning->before_ms)), err);
+    if (found != 0)
+        return found < 0 ? -1 : 0;
+    (void)error_set(err, "no study has files that may go");
+    return LEDGER_NOT_FOUND;
+}
+
+int ledger_study_to_clean(struct ledger *ledger, int64_t *id, int64_t before_ms, struct error *err)
+{
+    struct cleaning cleaning = {.before_ms = before_ms};
+    int failed = ledger_read(ledger, find_to_clean, &cleaning, err);
+    if (!failed)
+        *id = cleaning.id;
+    return failed;
+}
+
+struct trimming {
+    int64_t before_ms;
+    unsigned studies;
+};
+
+static int trim_study(struct database *database, int64_t id, struct error *err)
+{
+    int rows = database_change(database, "DELETE FROM instance WHERE study_id=?1",
+                               VALUES(INTEGER(id)), err);
+    if (rows < 0 ||
+        database_change(database,
+                        "UPDATE counter SET value=value-(SELECT instances+dropped+superseded+"
+                        "resends+swallowed_resends+discarded FROM study WHERE id=?1) "
+                        "WHERE name='acknowledged'",
+                        VALUES(INTEGER(id)), err) < 0 ||
+        database_change(database, "DELETE FROM study WHERE id=?1", VALUES(INTEGER(id)), err) < 0)
+        return -1;
+    return rows;
+}
+
+static int trim(struct ledger *ledger, struct database *database, void *argument, struct error *err)
+{
+    (void)ledger;
+    struct trimming *trimming = argument;
+    int rows = 0;
+    trimming->studies = 0;
+    while (rows < TRIM_AT_ONCE) {
+        int64_t id = 0;
+        int found = database_number(database, &id,
+                                    "SELECT id FROM study WHERE files=0 AND "
+                                    "state IN ('completed','discarded') AND changed_ms<?1 "
+                                    "ORDER BY changed_ms LIMIT 1",
+                                    VALUES(INTEGER(trimming->before_ms)), err);
+        if (found <= 0)
+            return found;
+        int removed = trim_study(database, id, err);
+        if (removed < 0)
+            return -1;
+        rows += removed + 1;
+        trimming->studies++;
+    }
+    return 0;
+}
+
+int ledger_trim(struct ledger *ledger, int64_t before_ms, unsigned *removed, struct error *err)
+{
+    struct trimming trimming = {.before_ms = before_ms};
+    *removed = 0;
+    do {
+        int failed = ledger_change(ledger, trim, &trimming, err);
+        if (failed)
+            return failed;
+        *removed += trimming.studies;
+    } while (trimming.studies > 0);
+    return 0;
+}
