@@ -1,0 +1,97 @@
+/* config_load: document, overrides, table, and what concerns several keys at once. On any error
+ * nothing is left behind. */
+#include "aurabridge/config.h"
+
+#include "loaders.h"
+#include "shared.h"
+
+#include "aurabridge/fs.h"
+
+#include <string.h>
+
+static int directory_of(char out[FS_PATH_MAX], const char *path, struct error *err)
+{
+    const char *slash = strrchr(path, '/');
+    size_t length = !slash ? 1 : slash == path ? 1 : (size_t)(slash - path);
+    if (length >= FS_PATH_MAX)
+        return error_set(err, "the path of the configuration file is too long");
+    memcpy(out, slash ? path : ".", length);
+    out[length] = '\0';
+    return 0;
+}
+
+/* `key` of `section`, or the nearest place that stands in the document. */
+static int refuse_pair(const struct node *root, const char *section, const char *key,
+                       const char *least, struct error *err)
+{
+    const struct node *mapping = node_get(root, section);
+    const struct node *inner =
+        strcmp(section, "upload") == 0 ? node_get(mapping, "retry") : mapping;
+    const struct node *value = node_get(inner, key);
+    if (value)
+        return node_error(err, value, NULL, "must be at least %s", least);
+    return node_error(err, inner ? inner : root, inner ? key : section, "must be at least %s",
+                      least);
+}
+
+static int check_pairs(const struct config *config, const struct node *root, struct error *err)
+{
+    if (config->study.max_wait_ms < config->study.quiet_period_ms)
+        return refuse_pair(root, "study", "max_wait", "study.quiet_period", err);
+    if (config->upload.retry_ceiling_ms < config->upload.retry_first_ms)
+        return refuse_pair(root, "upload", "ceiling", "upload.retry.first", err);
+    if (config->retention.receipts_ms < config->retention.completed_ms)
+        return refuse_pair(root, "retention", "receipts", "retention.completed", err);
+    return 0;
+}
+
+/* The document with the overrides in it; an empty one becomes a mapping without keys. */
+static int read_document(struct node **out, const char *path, const char *const *overrides,
+                         size_t override_count, struct error *err)
+{
+    if (yaml_parse_file(out, path, err) != 0)
+        return -1;
+    if (node_is_absent(*out)) {
+        node_free(*out);
+        *out = node_new(NODE_MAPPING, path, 1);
+        if (!*out)
+            return error_set(err, "%s: memory is short", path);
+    }
+    if ((*out)->kind != NODE_MAPPING)
+        return node_error(err, *out, NULL, "must be a mapping with dicom, destinations …");
+    return overrides_apply(*out, overrides, override_count, err);
+}
+
+int config_load(struct config **out, const char *path, const char *const *overrides,
+                size_t override_count,
+                int (*check_entries)(const struct config *config, struct error *err),
+                struct error *err)
+{
+    char directory[FS_PATH_MAX];
+    struct node *root = NULL;
+    struct config *config = NULL;
+    int result = -1;
+    *out = NULL;
+    if (directory_of(directory, path, err) != 0)
+        return -1;
+    if (read_document(&root, path, overrides, override_count, err) != 0)
+        goto cleanup;
+    config = config_new(path);
+    if (!config) {
+        (void)error_set(err, "%s: memory is short", path);
+        goto cleanup;
+    }
+    const struct reading reading = {directory, config};
+    if (section_read(&reading, root, "", config, err) != 0 || check_pairs(config, root, err) != 0)
+        goto cleanup;
+    if (check_entries && check_entries(config, err) != 0)
+        goto cleanup;
+    *out = config;
+    config = NULL;
+    result = 0;
+
+cleanup:
+    config_release(config);
+    node_free(root);
+    return result;
+}
