@@ -1,0 +1,78 @@
+/* The border to dcmnet's upper layer (PS3.8). A plain C interface: no dcmtk type and no exception
+ * passes it (C++ includes this header as "C"). A dul_association belongs to one thread; the rest is
+ * thread-safe.
+ */
+#ifndef AURABRIDGE_DICOM_DUL_H
+#define AURABRIDGE_DICOM_DUL_H
+
+#include "presentation.h"
+#include "transport.h"
+
+#include "aurabridge/error.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct dul_network;     /* dcmtk's network handle */
+struct dul_association; /* dcmtk's association handle */
+
+/* Makes the network handle; dcmtk opens no socket. Also silences dcmtk's log, which holds patient
+ * data. `*out` is the caller's; associations must have ended before it is closed. */
+int dul_network_open(struct dul_network **out, struct error *err);
+void dul_network_close(struct dul_network *network);
+
+/* What the dictionary says of the SOP class. */
+enum sop_class_kind dul_sop_class_kind(const char *uid);
+
+/* Lets dcmtk take the A-ASSOCIATE-RQ, which the transport replays, from the connection. The
+ * transport stays the caller's and must outlive the association. `max_pdu` in bytes. */
+int dul_association_receive(struct dul_association **out, struct dul_network *network,
+                            struct transport *transport, uint32_t max_pdu, struct error *err);
+void dul_association_free(struct dul_association *association);
+
+/* The proposed presentation contexts, with kinds and without results; a repeated id is left out. */
+size_t dul_association_contexts(struct dul_association *association,
+                                struct presentation_context out[PRESENTATION_CONTEXTS_MAX]);
+
+/* Sends the A-ASSOCIATE-AC with the results, answering user identity negotiation where asked. */
+int dul_association_accept(struct dul_association *association,
+                           const struct presentation_context *contexts, size_t count,
+                           struct error *err);
+
+/* Sends the A-ASSOCIATE-RJ. */
+int dul_association_reject(struct dul_association *association, const struct rejection *rejection,
+                           struct error *err);
+
+struct pdv {
+    uint8_t context_id;
+    bool is_command, is_last;
+    const void *bytes; /* dcmtk's, until the next call */
+    size_t length;
+};
+
+enum dul_event {
+    DUL_EVENT_PDV,     /* a P-DATA-TF has come: take its PDVs */
+    DUL_EVENT_RELEASE, /* the peer asks for release */
+    DUL_EVENT_ABORT,   /* the peer sent an A-ABORT */
+    DUL_EVENT_ENDED,   /* the transport ended: see transport_state */
+    DUL_EVENT_FAULT    /* the peer broke the protocol: see the error */
+};
+
+/* Takes the next PDV of the PDU that was read. Returns whether there was one. */
+bool dul_take_pdv(struct dul_association *association, struct pdv *out);
+
+/* Reads the next PDU within the transport's deadline. */
+enum dul_event dul_read_pdu(struct dul_association *association, struct error *err);
+
+/* Sends a whole command set, in one write. */
+int dul_send_command(struct dul_association *association, uint8_t context_id, const void *bytes,
+                     size_t length, struct error *err);
+
+/* Sends the A-RELEASE-RP. */
+int dul_association_acknowledge_release(struct dul_association *association, struct error *err);
+
+/* Sends the A-ABORT. */
+void dul_association_abort(struct dul_association *association);
+
+#endif
