@@ -1,0 +1,142 @@
+/* Recovery's view of the spool: what is left in incoming/, what stands in studies/. Guarantees that
+ * whatever the walk shows is on stable storage. What is not named like the spool's own is left
+ * alone and logged.
+ */
+#include "name.h"
+#include "place.h"
+
+#include "aurabridge/log.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* The next entry that is not "." or ".."; null at the end, or with `*errnum` set. */
+static const char *next_entry(DIR *directory, int *errnum)
+{
+    for (;;) {
+        errno = 0;
+        const struct dirent *entry = readdir(directory);
+        *errnum = errno;
+        if (!entry)
+            return NULL;
+        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
+            return entry->d_name;
+    }
+}
+
+int spool_clear_incoming(struct spool *spool, unsigned *removed, struct error *err)
+{
+    *removed = 0;
+    DIR *directory = opendir(spool->incoming);
+    if (!directory)
+        return error_errno(err, errno, "opening directory %s", spool->incoming);
+    int result = 0;
+    int errnum = 0;
+    const char *name;
+    while (result == 0 && (name = next_entry(directory, &errnum)) != NULL) {
+        if (unlinkat(dirfd(directory), name, 0) == 0)
+            ++*removed;
+        else if (errno != ENOENT)
+            result = error_errno(err, errno, "removing %s/%s", spool->incoming, name);
+    }
+    if (result == 0 && errnum != 0)
+        result = error_errno(err, errnum, "reading directory %s", spool->incoming);
+    if (closedir(directory) != 0 && result == 0)
+        result = error_errno(err, errno, "closing directory %s", spool->incoming);
+    return result;
+}
+
+struct walk {
+    struct spool *spool;
+    int (*visit)(void *context, const struct spool_found *found);
+    void *context;
+    struct error *err;
+};
+
+static int visit_file(const struct walk *walk, int folder_fd, const char *folder, const char *file,
+                      struct spool_found *found)
+{
+    char name[STORED_NAME_SIZE];
+    struct stat status;
+    if (!spool_name_is_file(file)) {
+        log_warning("spool", "%s/%s/%s is not a file of the spool and is left alone",
+                    walk->spool->studies, folder, file);
+        return 0;
+    }
+    if (fstatat(folder_fd, file, &status, AT_SYMLINK_NOFOLLOW) != 0) {
+        if (errno == ENOENT)
+            return 0;
+        return error_errno(walk->err, errno, "looking at %s/%s", folder, file);
+    }
+    int length = snprintf(name, sizeof name, "%s/%s", folder, file);
+    if (!S_ISREG(status.st_mode) || length < 0 || (size_t)length >= sizeof name)
+        return 0;
+    found->name = name;
+    found->modified_ms =
+        (int64_t)status.st_mtim.tv_sec * 1000 + (int64_t)status.st_mtim.tv_nsec / 1000000;
+    int answer = walk->visit(walk->context, found);
+    found->name = NULL;
+    return answer;
+}
+
+static int walk_folder(const struct walk *walk, int studies_fd, const char *folder)
+{
+    struct spool_found found = {0};
+    if (spool_name_parse_folder(found.study_instance_uid, found.route_key, folder) != 0) {
+        log_warning("spool", "%s/%s is not a folder of the spool and is left alone",
+                    walk->spool->studies, folder);
+        return 0;
+    }
+    int fd = openat(studies_fd, folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+    if (fd < 0)
+        return errno == ENOENT ? 0 : error_errno(walk->err, errno, "opening folder %s", folder);
+    DIR *directory = fdopendir(fd);
+    if (!directory) {
+        int errnum = errno;
+        (void)close(fd);
+        return error_errno(walk->err, errnum, "reading folder %s", folder);
+    }
+    bool empty = true;
+    int answer = 0;
+    int errnum = 0;
+    const char *file;
+    while (answer == 0 && (file = next_entry(directory, &errnum)) != NULL) {
+        empty = false;
+        answer = visit_file(walk, dirfd(directory), folder, file, &found);
+    }
+    if (answer == 0 && errnum != 0)
+        answer = error_errno(walk->err, errnum, "reading folder %s", folder);
+    (void)closedir(directory); /* only read from */
+    /* Left by a run that ended between making the folder and its first file; fails harmlessly when
+     * a file came meanwhile. */
+    if (empty)
+        (void)unlinkat(studies_fd, folder, AT_REMOVEDIR);
+    return answer;
+}
+
+int spool_walk(struct spool *spool, int (*visit)(void *context, const struct spool_found *found),
+               void *context, struct error *err)
+{
+    struct walk walk = {.spool = spool, .visit = visit, .context = context, .err = err};
+    DIR *directory = opendir(spool->studies);
+    if (!directory)
+        return error_errno(err, errno, "opening directory %s", spool->studies);
+    int answer = 0;
+    int errnum = 0;
+    const char *folder;
+    /* A killed run may have renamed files whose folder it did not sync any more; once the ledger
+     * names such a file it must be durable. One call covers them all. */
+    if (syncfs(dirfd(directory)) != 0)
+        answer = error_errno(err, errno, "syncing %s", spool->studies);
+    while (answer == 0 && (folder = next_entry(directory, &errnum)) != NULL)
+        answer = walk_folder(&walk, dirfd(directory), folder);
+    if (answer == 0 && errnum != 0)
+        answer = error_errno(err, errnum, "reading directory %s", spool->studies);
+    (void)closedir(directory); /* only read from */
+    return answer;
+}
