@@ -1,0 +1,398 @@
+#!/usr/bin/env bats
+# The main job, end to end: real senders, the real binary, the sandbox Aurabox.
+
+load world.bash
+
+setup() { world_setup; }
+teardown() { world_teardown; }
+
+sent_data_sets() {
+    python3 "$AURABRIDGE_SUPPORT/data_sets.py" "$@" | sort
+}
+
+ct() { echo "$AURABRIDGE_DICOM/CT_small.dcm"; }
+
+@test "a study sent by C-STORE is in Aurabox, byte for byte" {
+    sandbox_start
+    bridge_start
+    send "$(ct)"
+    wait_until 20 studies_are completed 1
+    [ "$(archived_data_sets)" = "$(sent_data_sets "$(ct)")" ]
+    [ "$(studies_query '.studies[0].instances')" = 1 ]
+    [ "$(studies_query '.studies[0].upload_id')" != null ]
+    [ "$(sandbox_count '"/api/uploader/upload/complete"')" = 1 ]
+}
+
+@test "C-ECHO answers; an unknown called AE title is refused with the remedy in the log" {
+    sandbox_start
+    bridge_start
+    echoscu -aec AURABRIDGE 127.0.0.1 "$BRIDGE_PORT"
+    run echoscu -aec AURA_BRIDGE 127.0.0.1 "$BRIDGE_PORT"
+    [ "$status" -ne 0 ]
+    grep -q 'AURA_BRIDGE.*configured: AURABRIDGE, CLINIC_A' "$WORLD/bridge.log"
+}
+
+@test "the patient context and the init body carry the study's attributes" {
+    sandbox_start
+    bridge_start
+    send "$(ct)"
+    wait_until 20 studies_are completed 1
+    local body
+    body=$(cat "$WORLD"/cloud/*-*-*-*-*.json)
+    [ "$(jq -r '.context.patient_id' <<<"$body")" = 1CT1 ]
+    [ "$(jq -r '.context.patient.family_name' <<<"$body")" = CompressedSamples ]
+    [ "$(jq -r '.context.patient.given_names' <<<"$body")" = CT1 ]
+    [ "$(jq -r '.context.patient.sex' <<<"$body")" = o ]
+    [ "$(jq -r '.context | has("referral_id")' <<<"$body")" = false ]
+    [ "$(jq -r '.studies[].patient_name' <<<"$body")" = 'CompressedSamples^CT1' ]
+    [ "$(jq -r '.studies[].images' <<<"$body")" = 1 ]
+    [ "$(jq -r '.source' <<<"$body")" = standalone-uploader ]
+}
+
+@test "names in four character sets arrive as right UTF-8" {
+    sandbox_start
+    bridge_start
+    local file
+    for file in chrFren chrH31 chrX2 chrX1; do
+        raw_send "$AURABRIDGE_DICOM/$file.dcm" || true
+    done
+    wait_until 30 studies_are completed 4
+    local names
+    names=$(jq -r '.studies[].patient_name' "$WORLD"/cloud/*-*-*-*-*.json | sort)
+    grep -qx 'Buc^Jérôme' <<<"$names"
+    grep -qx 'Yamada^Tarou=山田^太郎=やまだ^たろう' <<<"$names"
+    grep -qx 'Wang^XiaoDong=王^小东' <<<"$names"
+    grep -qx 'Wang^XiaoDong=王^小東' <<<"$names"
+}
+
+@test "two patients in one study wait in quarantine; release --patient-id picks who goes" {
+    sandbox_start
+    bridge_start
+    cp "$(ct)" "$WORLD/a.dcm"
+    cp "$(ct)" "$WORLD/b.dcm"
+    chmod u+w "$WORLD"/*.dcm
+    dcmodify -nb -gin -m '(0010,0020)=OTHER' "$WORLD/b.dcm"
+    send "$WORLD/a.dcm" "$WORLD/b.dcm"
+    wait_until 20 studies_are quarantined 1
+    [[ "$(studies_query '.studies[0].reason')" == *"two patients"* ]]
+    ! grep -q 'OTHER\|1CT1' "$WORLD/bridge.log"
+    run bridge release S1
+    [ "$status" -eq 1 ]
+    [[ "$output" == *"--patient-id"* ]]
+    bridge release S1 --patient-id OTHER
+    wait_until 20 studies_are completed 1
+    studies_are quarantined 1
+    [ "$(archived_data_sets)" = "$(sent_data_sets "$WORLD/b.dcm")" ]
+    bridge discard S2
+    studies_are discarded 1
+    [ -z "$(find "$WORLD/spool/studies" -name '*.dcm' -newer "$WORLD/a.dcm" | grep -v OTHER | sed 1d)" ]
+}
+
+@test "an identical resend is swallowed; forget makes it new" {
+    sandbox_start
+    bridge_start
+    send "$(ct)"
+    wait_until 20 studies_are completed 1
+    send "$(ct)"
+    wait_until 10 test "$(studies_query '.studies[0].swallowed_resends')" = 1
+    [ "$(sandbox_count '"/api/uploader/upload/init"')" = 1 ]
+    bridge forget S1
+    send "$(ct)"
+    wait_until 20 studies_are completed 2
+    [ "$(sandbox_count '"/api/uploader/upload/complete"')" = 2 ]
+}
+
+@test "a changed duplicate goes up in a supplement, in the order it came" {
+    sandbox_start
+    bridge_start
+    send "$AURABRIDGE_DICOM/MR_small.dcm"
+    send "$AURABRIDGE_DICOM/MR_small_implicit.dcm"
+    wait_until 30 studies_are completed 2
+    [ "$(studies_query '.studies[1].supplement_of')" = S1 ]
+    [ "$(archived_data_sets | wc -l)" = 2 ]
+    [ "$(archived_data_sets | cut -d' ' -f1 | sort -u | wc -l)" = 1 ]
+}
+
+@test "keep_first and replace keep one version and count the other" {
+    sandbox_start
+    config_write
+    bridge_start --set study.on_changed_duplicate=keep_first --set study.quiet_period=2s
+    send "$AURABRIDGE_DICOM/MR_small.dcm"
+    send "$AURABRIDGE_DICOM/MR_small_implicit.dcm"
+    wait_until 30 studies_are completed 1
+    [ "$(studies_query '.studies[0].superseded')" = 1 ]
+    [ "$(archived_data_sets)" = "$(sent_data_sets "$AURABRIDGE_DICOM/MR_small.dcm")" ]
+    bridge_stop
+    bridge forget S1
+    rm "$WORLD"/cloud/*.zip
+    bridge_start --set study.on_changed_duplicate=replace --set study.quiet_period=2s
+    send "$AURABRIDGE_DICOM/MR_small.dcm"
+    send "$AURABRIDGE_DICOM/MR_small_implicit.dcm"
+    wait_until 30 studies_are completed 2
+    [ "$(studies_query '.studies[1].superseded')" = 1 ]
+    [ "$(archived_data_sets)" = "$(sent_data_sets "$AURABRIDGE_DICOM/MR_small_implicit.dcm")" ]
+}
+
+@test "late instances open a supplement with just the new ones" {
+    sandbox_start
+    bridge_start
+    local d="$AURABRIDGE_DICOM/two-patients"
+    send "$d/77654033-CT2-17106.dcm"
+    wait_until 20 studies_are completed 1
+    send "$d/77654033-CT2-17136.dcm" "$d/77654033-CT2-17106.dcm"
+    wait_until 20 studies_are completed 2
+    [ "$(studies_query '.studies[1].instances')" = 1 ]
+    [ "$(studies_query '.studies[1].supplement_of')" = S1 ]
+    [ "$(studies_query '.studies[0].swallowed_resends')" = 1 ]
+}
+
+@test "an unrouted study is held, and goes when the map is reloaded" {
+    sandbox_start
+    bridge_start
+    CALLED=CLINIC_A send "$(ct)"
+    wait_until 20 studies_are unrouted 1
+    printf -- '- {name: clinic, called: CLINIC_A, destination: main}\n' >>"$WORLD/ae-titles.yaml"
+    kill -HUP "$BRIDGE_PID"
+    wait_until 20 studies_are completed 1
+    [ "$(studies_query '.studies[0].entry')" = clinic ]
+}
+
+@test "a broken reload keeps the last good configuration and names file, line and key" {
+    sandbox_start
+    bridge_start
+    sed -i 's/quiet_period: 1s/quiet_perod: 1s/' "$WORLD/aurabridge.yaml"
+    kill -HUP "$BRIDGE_PID"
+    wait_until 10 grep -q 'aurabridge.yaml:[0-9]*:.*quiet_perod' "$WORLD/bridge.log"
+    sed -i 's/quiet_perod: 1s/quiet_period: 1s/' "$WORLD/aurabridge.yaml"
+    send "$(ct)"
+    wait_until 20 studies_are completed 1
+}
+
+@test "a reload names what needs a restart" {
+    sandbox_start
+    bridge_start
+    sed -i 's/listen: .*/listen: "127.0.0.1:1"/' "$WORLD/aurabridge.yaml"
+    kill -HUP "$BRIDGE_PID"
+    wait_until 10 grep -q 'only a restart.*dicom.listen' "$WORLD/bridge.log"
+    echoscu -aec AURABRIDGE 127.0.0.1 "$BRIDGE_PORT"
+}
+
+@test "open studies keep an entry that a reload removes" {
+    sandbox_start
+    bridge_start --set study.quiet_period=3s
+    send "$(ct)"
+    printf -- '- {name: other, called: CLINIC_A, destination: main}\n' >"$WORLD/ae-titles.yaml"
+    kill -HUP "$BRIDGE_PID"
+    wait_until 20 studies_are completed 1
+    [ "$(jq -r '.context.patient_id' "$WORLD"/cloud/*-*-*-*-*.json)" = 1CT1 ]
+}
+
+@test "below the reserve the sender hears no, and nothing is left" {
+    sandbox_start
+    bridge_start --set spool.reserve=900TiB
+    run send "$(ct)"
+    [ "$status" -ne 0 ]
+    [ -z "$(find "$WORLD/spool/incoming" "$WORLD/spool/studies" -type f)" ]
+    grep -q 'free' "$WORLD/bridge.log"
+}
+
+@test "required attributes that are missing quarantine the study; release lets it pass" {
+    sandbox_start
+    config_write
+    sed -i 's/  destination: main/  destination: main\n  require: [PatientID, AccessionNumber]/' \
+        "$WORLD/ae-titles.yaml"
+    bridge_start
+    send "$(ct)"
+    wait_until 20 studies_are quarantined 1
+    [[ "$(studies_query '.studies[0].reason')" == *AccessionNumber* ]]
+    bridge release S1
+    wait_until 20 studies_are completed 1
+}
+
+@test "a server that is away pauses the destination; when it is back everything goes" {
+    sandbox_start
+    bridge_start
+    sandbox_stop
+    send "$(ct)"
+    send "$AURABRIDGE_DICOM/MR_small.dcm"
+    wait_until 20 grep -q 'destination main is paused' "$WORLD/bridge.log"
+    [[ "$(studies_query '.studies[0].reason')" == *paused* ]]
+    studies_are completed 0
+    sandbox_start
+    wait_until 30 studies_are completed 2
+}
+
+@test "wrong credentials pause the destination and are told; a reload with right ones lets it go" {
+    sandbox_start
+    printf 'wrong\n' >"$WORLD/app_secret"
+    bridge_start
+    send "$(ct)"
+    wait_until 20 grep -q 'destination main is paused.*401' "$WORLD/bridge.log"
+    ! grep -q 'wrong$\|sandbox-key' "$WORLD/bridge.log"
+    printf 'sandbox-secret\n' >"$WORLD/app_secret"
+    kill -HUP "$BRIDGE_PID"
+    wait_until 20 studies_are completed 1
+}
+
+@test "kill -9 in the middle of an upload: one completed upload, all instances" {
+    sandbox_start --fault 'PATCH:cut:100000:1000000'
+    bridge_start --set upload.compression=store
+    local d="$AURABRIDGE_DICOM"
+    send "$d/examples_rgb_color.dcm" "$d/examples_palette.dcm"
+    wait_until 20 grep -q '"PATCH"' "$WORLD/cloud/requests.jsonl"
+    bridge_kill
+    bridge_start --set upload.compression=store
+    wait_until 60 studies_are completed "$(studies_query '.studies | length')"
+    [ "$(archived_data_sets)" = "$(sent_data_sets "$d/examples_rgb_color.dcm" "$d/examples_palette.dcm")" ]
+    [ "$(sandbox_count '"/api/uploader/upload/complete"')" = "$(studies_query '.studies | length')" ]
+}
+
+@test "a lost answer of complete is asked for again and completes once" {
+    sandbox_start --fault 'POST /uploader/upload/complete:drop:1'
+    bridge_start
+    send "$(ct)"
+    wait_until 30 studies_are completed 1
+    [ "$(sandbox_count '"/api/uploader/upload/complete"')" = 2 ]
+    [ "$(ls "$WORLD"/cloud/*.zip | wc -l)" = 1 ]
+    ! grep -q 'upload/error' "$WORLD/cloud/requests.jsonl"
+}
+
+@test "lost answers of init and start are repeated with the same upload_id" {
+    sandbox_start --fault 'POST /uploader/upload/init:drop:1' \
+        --fault 'POST /uploader/upload/start:drop:1'
+    bridge_start
+    send "$(ct)"
+    wait_until 30 studies_are completed 1
+    [ "$(jq -r 'select(.path | endswith("/init")) | .upload_id' "$WORLD/cloud/requests.jsonl" | sort -u | wc -l)" = 1 ]
+}
+
+@test "init refused with 422 is permanent: error is reported, the study failed with the reason" {
+    sandbox_start --fault 'POST /uploader/upload/init:422:1'
+    bridge_start
+    send "$(ct)"
+    wait_until 20 studies_are failed 1
+    [[ "$(studies_query '.studies[0].reason')" == *422* ]]
+    [ "$(sandbox_count '"/api/uploader/upload/error"')" = 1 ]
+    local before
+    before=$(studies_query '.studies[0].upload_id')
+    bridge retry S1
+    wait_until 20 studies_are completed 1
+    [ "$(studies_query '.studies[0].upload_id')" != "$before" ]
+}
+
+@test "transient faults of every call end in one completed upload" {
+    sandbox_start --fault 'POST /auth/exchange:500:1' --fault 'GET /uploader/config:503:1' \
+        --fault 'POST /uploader/upload/init:429:1' --fault 'POST /uploader/upload/start:502:1' \
+        --fault 'PATCH:423:1' --fault 'HEAD:500:1' --fault 'POST /uploader/upload/complete:504:1'
+    bridge_start
+    send "$(ct)"
+    wait_until 60 studies_are completed 1
+    [ "$(archived_data_sets)" = "$(sent_data_sets "$(ct)")" ]
+}
+
+@test "cancel withdraws an upload, keeps the instances, and retry takes a new upload_id" {
+    sandbox_start --fault 'PATCH:500:1000000'
+    bridge_start
+    send "$(ct)"
+    wait_until 20 studies_are uploading 1
+    local before
+    before=$(studies_query '.studies[0].upload_id')
+    bridge cancel S1
+    wait_until 20 studies_are cancelled 1
+    [ "$(sandbox_count '"/api/uploader/upload/cancel"')" = 1 ]
+    [ "$(find "$WORLD/spool/studies" -name '*.dcm' | wc -l)" = 1 ]
+    sandbox_stop
+    sandbox_start
+    bridge retry S1
+    wait_until 20 studies_are completed 1
+    [ "$(studies_query '.studies[0].upload_id')" != "$before" ]
+}
+
+@test "commands work without a daemon, and say what is not there" {
+    sandbox_start
+    bridge_start
+    CALLED=CLINIC_A send "$(ct)"
+    wait_until 20 studies_are unrouted 1
+    bridge_stop
+    [ "$(studies_query '.studies[0].state')" = unrouted ]
+    run bridge retry S99
+    [ "$status" -eq 1 ]
+    [[ "$output" == *"S99"* ]]
+    bridge discard S1
+    [ "$(studies_query '.studies[0].state')" = discarded ]
+    [ -z "$(find "$WORLD/spool/studies" -name '*.dcm')" ]
+}
+
+@test "a second bridge on the same spool is refused with the reason" {
+    sandbox_start
+    bridge_start
+    run "$AURABRIDGE" serve --config "$WORLD/aurabridge.yaml" --set dicom.listen=127.0.0.1:0
+    [ "$status" -eq 1 ]
+    [[ "$output" == *"lock"* ]]
+}
+
+@test "SIGTERM with an idle association ends in time with exit 0" {
+    sandbox_start
+    bridge_start --set dicom.shutdown_timeout=1s
+    exec 9<>"/dev/tcp/127.0.0.1/$BRIDGE_PORT"
+    local before=$SECONDS
+    bridge_stop
+    exec 9>&-
+    [ $((SECONDS - before)) -le 8 ]
+    grep -q 'stopped' "$WORLD/bridge.log"
+}
+
+@test "files are 0600, directories 0700" {
+    sandbox_start
+    bridge_start
+    send "$(ct)"
+    wait_until 20 studies_are completed 1
+    [ -z "$(find "$WORLD/spool" -mindepth 1 -type f ! -perm 600)" ]
+    [ -z "$(find "$WORLD/spool" -mindepth 1 -type d ! -perm 700)" ]
+}
+
+@test "check says ok line by line, and names a wrong secret and a skewed clock" {
+    sandbox_start
+    config_write
+    bridge check
+    printf 'wrong\n' >"$WORLD/app_secret"
+    run bridge check
+    [ "$status" -eq 1 ]
+    [[ "$output" == *FAIL*main*401* ]]
+    sandbox_stop
+    printf 'sandbox-secret\n' >"$WORLD/app_secret"
+    sandbox_start --fault 'skew:+3600'
+    run bridge check
+    [ "$status" -eq 1 ]
+    [[ "$output" == *clock* ]]
+}
+
+@test "route shows the entry and the context of a file" {
+    config_write
+    run bridge route --calling CT1 --called AURABRIDGE "$(ct)"
+    [ "$status" -eq 0 ]
+    [[ "$output" == *"entry:       all"* ]]
+    [[ "$output" == *'"patient_id":	"1CT1"'* ]]
+    run bridge route --calling CT1 --called NOBODY "$(ct)"
+    [ "$status" -eq 1 ]
+    [[ "$output" == *unrouted* ]]
+}
+
+@test "sign reproduces the documented vector and hides the secret" {
+    AURABRIDGE_APP_SECRET=test-secret-key run "$AURABRIDGE" sign --app-id test-app-id \
+        --timestamp 1706140800 --nonce 550e8400-e29b-41d4-a716-446655440000 \
+        --body '{"ttl":3600,"scopes":["upload:init","upload:manage"]}' \
+        https://aura.example.com/api/auth/exchange
+    [ "$status" -eq 0 ]
+    [[ "$output" == *4e865169c280c238e93ea51681fdf9e5977ecbf0dc60fbbf0b6b7ccba2005093* ]]
+    [[ "$output" != *test-secret-key* ]]
+}
+
+@test "no patient data in the log of all this" {
+    sandbox_start
+    bridge_start --debug
+    send "$(ct)" "$AURABRIDGE_DICOM"/two-patients/*.dcm
+    wait_until 60 studies_are receiving 0
+    wait_until 60 studies_are ready 0
+    ! grep -iE 'CompressedSamples|1CT1|Doe\^|77654033|98892001' "$WORLD/bridge.log"
+}
