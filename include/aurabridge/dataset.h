@@ -27,7 +27,7 @@ enum dataset_ending {
 
 struct dataset_result {
     enum dataset_ending ending;
-    uint32_t tag;     /* the top-level element it ended in */
+    uint32_t tag;     /* the top-level element it ended in (the last one when complete) */
     uint64_t missing; /* bytes its value lacks; 0 when its length is undefined */
     uint64_t offset;  /* bytes of the (inflated) data set that were understood */
 };

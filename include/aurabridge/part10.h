@@ -17,7 +17,8 @@
 size_t part10_write_header(uint8_t out[PART10_HEADER_MAX], const struct association *association,
                            const struct instance_request *request);
 
-/* What a Part 10 file says of itself; absent titles are "". */
+/* What a Part 10 file says of itself; absent or invalid titles, SOP class and instance UIDs are "".
+ */
 struct part10_header {
     struct instance_request request;
     char calling_ae_title[AE_TITLE_SIZE]; /* from (0002,0017), else (0002,0016) */

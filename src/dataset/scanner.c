@@ -132,7 +132,7 @@ void dataset_scanner_feed(struct dataset_scanner *scanner, const void *bytes, si
     while (length > 0 && !scanner->inflater->ended && scanner->reader.state != ELEMENT_LOST) {
         size_t piece = length < DEFLATED_PIECE_MAX ? length : DEFLATED_PIECE_MAX;
         inflate_piece(scanner, next, piece);
-        if (scanner->inflater->broken) {
+        if (scanner->inflater->broken && scanner->reader.state != ELEMENT_LOST) {
             scanner->reader.element_offset = scanner->reader.offset;
             element_reader_lose(&scanner->reader);
         }

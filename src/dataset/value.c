@@ -54,9 +54,12 @@ int values_want(struct values *values, uint32_t tag)
     return 0;
 }
 
-/* Binary values have no text; a VR that is not known may have. */
-static bool vr_has_text(uint16_t vr)
+/* The fixed ones are text whatever VR a writer gave them; among the others binary values have no
+ * text, and a VR that is not known may have. */
+static bool has_text(const struct values *values, const struct value_slot *slot, uint16_t vr)
 {
+    if (slot < values->slots + FIXED_SLOTS)
+        return vr != VR('S', 'Q');
     static const char binary[] = "ATFDFLOBODOFOLOVOWSLSQSSSVULUSUV";
     for (size_t i = 0; binary[i] != '\0'; i += 2)
         if (vr == VR(binary[i], binary[i + 1]))
@@ -67,7 +70,7 @@ static bool vr_has_text(uint16_t vr)
 bool values_begin(struct values *values, uint32_t tag, uint16_t vr)
 {
     struct value_slot *slot = find_slot(values, tag);
-    if (!slot || slot->seen || !vr_has_text(vr))
+    if (!slot || slot->seen || !has_text(values, slot, vr))
         return false;
     slot->seen = true;
     slot->vr = vr;

@@ -94,6 +94,8 @@ static void test_every_encoding_and_vr(void)
             sample_header(&sample, 0x00091001 + (uint32_t)v, vrs[v], 8);
             sample_bytes(&sample, "\x0d\0\x20\0UI\0\0", 8);
         }
+        sample_header(&sample, 0x00091100, NULL, 8); /* copied in without VR */
+        sample_bytes(&sample, "no VR...", 8);
         sample_header(&sample, 0x00091101, "LO", 3); /* odd */
         sample_bytes(&sample, "abc", 3);
         put_tail();
@@ -235,12 +237,14 @@ static void test_first_value_wins_in_any_order(void)
     sample_text(&sample, 0x0020000D, "UI", "6.6.6");
     sample_text(&sample, 0x00100010, "PN", "J\xe9r\xf4me^ ");
     sample_text(&sample, 0x00080060, "CS", "CT ");
+    sample_text(&sample, 0x00100020, "OB", "ID1"); /* text, whatever its VR says */
     struct dataset_result result;
     struct dataset_scanner *scanner = scan(EXPLICIT, sample.bytes, sample.length, 4, &result);
     CU_ASSERT_EQUAL(result.ending, DATASET_COMPLETE);
     CU_ASSERT_STRING_EQUAL(get(scanner, ATTRIBUTE_STUDY_INSTANCE_UID), STUDY_UID);
     CU_ASSERT_STRING_EQUAL(get(scanner, ATTRIBUTE_PATIENT_NAME), "Jérôme");
     CU_ASSERT_STRING_EQUAL(get(scanner, ATTRIBUTE_MODALITY), "CT");
+    CU_ASSERT_STRING_EQUAL(get(scanner, ATTRIBUTE_PATIENT_ID), "ID1");
     dataset_scanner_free(scanner);
 }
 
