@@ -8,6 +8,7 @@
 #include "aurabridge/attribute.h"
 #include "aurabridge/buffer.h"
 #include "aurabridge/config.h"
+#include "aurabridge/instance.h"
 #include "aurabridge/stored_instance.h"
 
 /* For config_load: templates parse, `require` names attributes, no entry is a duplicate of or
@@ -19,9 +20,10 @@ const struct config_map_entry *route_match(const struct config *config,
                                            const struct association *association);
 
 /* The entry's key: a digest of its name, or of its content when it has none. With `entry` null, of
- * the association (an unrouted sender). */
-void route_key(char out[ROUTE_KEY_SIZE], const struct config_map_entry *entry,
-               const struct association *association);
+ * the association (an unrouted sender); `association` is not used otherwise. Returns 0, or -1 with
+ * `out` "" when memory is short. */
+int route_key(char out[ROUTE_KEY_SIZE], const struct config_map_entry *entry,
+              const struct association *association);
 
 /* Finds the entry of a key again, e.g. after a reload. Null when it is gone. */
 const struct config_map_entry *route_entry_of_key(const struct config *config, const char *key);

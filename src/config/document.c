@@ -43,7 +43,7 @@ static const char introduction[] =
     "# Configuration\n\n"
     "<!-- Made from the table in src/config/schema.c; do not edit. To write it anew: "
     "cmake --build BUILD --target configuration_documentation -->\n\n"
-    "AuraBridge reads one YAML file, `etc/aurabridge.yaml` unless `--config` names another, and "
+    "AuraBridge reads one YAML file, named by `--config`, and "
     "the AE-title map, in the file that `ae_title_map` names. Commented samples of both are in "
     "[`etc/`](../etc). `aurabridge check` says whether they are right. A mistake is reported with "
     "file, line and key, and nothing is started; on a reload (SIGHUP) the last good configuration "
@@ -157,11 +157,21 @@ static int write_default(FILE *out, const struct schema_key *key)
     return result < 0 ? -1 : 0;
 }
 
+/* Items of lists and of destinations are shown by what stands inside the item. */
+static const char *shown_path(const struct schema_key *key)
+{
+    static const char *const items[] = {"[].", ".*."};
+    for (size_t i = 0; i < sizeof items / sizeof *items; i++) {
+        const char *item = strstr(key->path, items[i]);
+        if (item)
+            return item + strlen(items[i]);
+    }
+    return key->path;
+}
+
 static int write_key(FILE *out, const struct schema_key *key)
 {
-    const char *leaf = strrchr(key->path, ']');
-    leaf = leaf ? leaf + 2 : key->path;
-    int result = fprintf(out, "| `%s` | ", leaf);
+    int result = fprintf(out, "| `%s` | ", shown_path(key));
     result |= write_type(out, key);
     result |= fputs(" | ", out);
     result |= write_default(out, key);

@@ -115,8 +115,9 @@ int secret_read(char **out, const struct reading *reading, const struct node *no
         return node_error(err, node, NULL, "%s", remedy);
     const char *name = node->text + 5;
     char path[FS_PATH_MAX];
-    bool as_it_stands = name[0] == '/' || !node->file;
-    if (fs_join(path, as_it_stands ? "" : reading->directory, name, err) != 0)
+    if (name[0] == '/' || !node->file)
+        return from_file(out, name, node, err);
+    if (fs_join(path, reading->directory, name, err) != 0)
         return node_error(err, node, NULL, "the path is too long");
-    return from_file(out, as_it_stands ? name : path, node, err);
+    return from_file(out, path, node, err);
 }
