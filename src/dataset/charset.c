@@ -112,7 +112,7 @@ static size_t component_length(const struct decoder *decoder, enum charset_value
         else if (bytes[i] == ESC)
             i += take_escape(&state, bytes + i, length - i);
         else
-            i += in_two_bytes(&state, bytes[i]) ? 2 : 1;
+            i++;
         if (i < length && is_delimiter(kind, bytes[i]) &&
             (state.whole || !in_two_bytes(&state, bytes[i])))
             break;

@@ -122,6 +122,7 @@ static void test_wrongly_written_sets(void)
         /* designated once, though the delimiter resets it */
         {"\\ISO 2022 IR 149", NULL, PN, "\x1b$)C\xb1\xe8^\xc8\xf1\xc1\xdf", "김^희중"},
         {"\\ISO 2022 IR 149", NULL, PN, "\xb1\xe8", "김"},
+        {"\\ISO 2022 IR 100\\ISO 2022 IR 144", NULL, PN, "\x1b-L\xbb\xee^\xbb\xee", "Лю^Лю"},
         {"ISO_IR 100", NULL, PN, "\x1b$B;3ED\x1b(B", "山田"},
         {"NO SUCH SET", NULL, PN, "J\xe9", "Jé"},
     };

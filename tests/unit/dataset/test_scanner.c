@@ -230,6 +230,19 @@ static void test_stray_bytes(void)
     CU_ASSERT_EQUAL(result_of(EXPLICIT, sample.length).offset, sample.length - 21);
 }
 
+/* One padding byte in front of the first element. */
+static void test_shifted_by_one(void)
+{
+    sample_start(&sample, false, false);
+    sample_bytes(&sample, " ", 1);
+    sample_text(&sample, 0x00080005, "CS", "ISO_IR 100");
+    put_tail();
+    expect_complete(EXPLICIT);
+    sample_start(&sample, false, false);
+    sample_bytes(&sample, " \x08\0\x05\0CS", 7);
+    CU_ASSERT_EQUAL(result_of(EXPLICIT, sample.length).ending, DATASET_TRUNCATED);
+}
+
 static void test_first_value_wins_in_any_order(void)
 {
     start(&encodings[1]);
@@ -470,6 +483,7 @@ static CU_TestInfo cases[] = {SUITE_CASE(test_every_encoding_and_vr),
                               SUITE_CASE(test_mislabelled_encodings),
                               SUITE_CASE(test_file_meta_in_the_data_set),
                               SUITE_CASE(test_stray_bytes),
+                              SUITE_CASE(test_shifted_by_one),
                               SUITE_CASE(test_first_value_wins_in_any_order),
                               SUITE_CASE(test_every_cut),
                               SUITE_CASE(test_depth),
