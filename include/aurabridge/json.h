@@ -2,7 +2,7 @@
  *
  * Ownership: a value that was put into an object or array belongs to it; only the root is freed.
  * The json_set_* and json_append* functions own what they are given also when they fail. Strings
- * given are copied; they must be valid UTF-8. Integers are exact up to ±2^53.
+ * given are copied; they must be valid UTF-8. Integers are exact up to ±10^15.
  */
 #ifndef AURABRIDGE_JSON_H
 #define AURABRIDGE_JSON_H

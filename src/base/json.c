@@ -7,7 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define EXACT_INTEGER_MAX 9007199254740992.0 /* 2^53: what a double holds exactly */
+/* cJSON prints fifteen digits. */
+#define EXACT_INTEGER_MAX 1e15
 
 static cJSON *node(struct json *value)
 {
