@@ -11,11 +11,15 @@
 #include <unistd.h>
 #include <zlib.h>
 
-/* Level 1: native CT and MR images get about as small as at level 6, in a fifth of the time. */
+/* Level 1: on native CT, MR, RGB and RT dose, level 6 takes two to three times as long to save 2 to
+ * 10 % more. */
 #define DEFLATE_LEVEL  1
 #define DEFLATE_WINDOW (-15) /* raw, as zip wants it */
-#define DEFLATE_MEMORY 9
+#define DEFLATE_MEMORY 8
 #define PIECE_SIZE     ((size_t)128 * 1024)
+
+/* Less than 1/64 saved is not worth a second copy on disk. */
+#define LEAST_GAIN(size) ((size) / 64)
 
 struct deflator {
     z_stream stream;
@@ -49,7 +53,7 @@ static int put_out(struct deflator *deflator, struct deflator_job *job, struct e
     deflator->stream.next_out = deflator->out;
     deflator->stream.avail_out = (uInt)PIECE_SIZE;
     job->packed += length;
-    if (job->packed >= job->size)
+    if (job->packed >= job->size - LEAST_GAIN(job->size))
         return DEFLATOR_NO_GAIN;
     job->packed_crc32 = crc32_update(job->packed_crc32, deflator->out, length);
     if (fs_write_all(job->out, deflator->out, length, err) == 0)

@@ -9,7 +9,7 @@
 
 struct deflator;
 
-#define DEFLATOR_NO_GAIN   (-2) /* it would not get smaller */
+#define DEFLATOR_NO_GAIN   (-2) /* it would not get noticeably smaller */
 #define DEFLATOR_DISK_FULL (-3) /* the output's disk refused a write */
 
 struct deflator_job {

@@ -16,7 +16,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define NO_MEMBER UINT64_MAX
+#define NO_MEMBER    UINT64_MAX
+#define CATCH_UP_MAX (UINT64_C(64) * 1024 * 1024)
 
 struct package {
     struct spool *spool;
@@ -178,46 +179,30 @@ static int open_member(struct package *package, struct error *err)
 {
     const struct layout_record *record = &package->record;
     struct stat status;
+    int fd;
     if (package->fd >= 0)
         return 0;
-    if (spool_read(&package->fd, package->spool, record->file_name, err) != 0)
+    if (spool_read(&fd, package->spool, record->file_name, err) != 0)
         return -1;
-    if (fstat(package->fd, &status) != 0)
-        return error_errno(err, errno, "looking at %s", record->file_name);
-    if ((uint64_t)status.st_size != record->size)
-        return error_set(err, "the file %s has %llu bytes and had %llu when received",
-                         record->file_name, (unsigned long long)status.st_size,
-                         (unsigned long long)record->size);
-    /* Only advice: an upload reads on from here. */
-    (void)posix_fadvise(package->fd, 0, 0, POSIX_FADV_SEQUENTIAL);
-    return 0;
-}
-
-/* Compares what was read from the member's start on. A read elsewhere proves nothing and is let
- * pass. */
-static int check_bytes(struct package *package, uint64_t position, const void *bytes, size_t length,
-                       struct error *err)
-{
-    const struct layout_record *record = &package->record;
-    if (position == 0) {
-        package->checked = 0;
-        package->running_crc32 = 0;
+    if (fstat(fd, &status) != 0) {
+        (void)error_errno(err, errno, "looking at %s", record->file_name);
+    } else if ((uint64_t)status.st_size != record->size) {
+        (void)error_set(err, "the file %s has %llu bytes and had %llu when received",
+                        record->file_name, (unsigned long long)status.st_size,
+                        (unsigned long long)record->size);
+    } else {
+        /* Only advice: an upload reads on from here. */
+        (void)posix_fadvise(fd, 0, 0, POSIX_FADV_SEQUENTIAL);
+        package->fd = fd;
+        return 0;
     }
-    if (position != package->checked)
-        return 0;
-    package->running_crc32 = crc32_update(package->running_crc32, bytes, length);
-    package->checked += length;
-    if (package->checked < record->packed || package->running_crc32 == record->packed_crc32)
-        return 0;
-    return error_set(err,
-                     "the bytes of %s on disk are not those received (CRC-32 %08x, was %08x): the "
-                     "disk is damaged, or someone changed the file",
-                     record->file_name, package->running_crc32, record->packed_crc32);
+    (void)close(fd); /* only read from */
+    return -1;
 }
 
-/* Content of the member at hand, from `position` in it. */
-static int read_content(struct package *package, uint64_t position, void *bytes, size_t length,
-                        struct error *err)
+/* Content of the member at hand, packed as it stands in the archive. */
+static int fetch(struct package *package, uint64_t position, void *bytes, size_t length,
+                 struct error *err)
 {
     const struct layout_record *record = &package->record;
     bool deflated = record->method == ZIP_METHOD_DEFLATED;
@@ -229,6 +214,54 @@ static int read_content(struct package *package, uint64_t position, void *bytes,
         return error_wrap(err, "reading %s", record->file_name);
     if (got != length)
         return error_set(err, "the file %s became shorter while it was read", record->file_name);
+    return 0;
+}
+
+/* Takes the checksum along to `position` when a read does not start where the last one ended, as
+ * after a resumed upload. */
+static int catch_up(struct package *package, uint64_t position, struct error *err)
+{
+    uint8_t bytes[16384];
+    if (position < package->checked) {
+        package->checked = 0;
+        package->running_crc32 = 0;
+    }
+    while (package->checked < position) {
+        uint64_t left = position - package->checked;
+        size_t length = left < sizeof bytes ? (size_t)left : sizeof bytes;
+        if (fetch(package, package->checked, bytes, length, err) != 0)
+            return -1;
+        package->running_crc32 = crc32_update(package->running_crc32, bytes, length);
+        package->checked += length;
+    }
+    return 0;
+}
+
+/* Refuses the last bytes of a member that is not what was received. A read that starts far inside a
+ * large one is let pass: whoever unpacks the archive has the checksum too. */
+static int check_bytes(struct package *package, uint64_t position, const void *bytes, size_t length,
+                       struct error *err)
+{
+    const struct layout_record *record = &package->record;
+    if (position != package->checked && position > CATCH_UP_MAX)
+        return 0;
+    if (catch_up(package, position, err) != 0)
+        return -1;
+    package->running_crc32 = crc32_update(package->running_crc32, bytes, length);
+    package->checked += length;
+    if (package->checked < record->packed || package->running_crc32 == record->packed_crc32)
+        return 0;
+    return error_set(err,
+                     "the bytes of %s on disk are not those received (CRC-32 %08x, was %08x): the "
+                     "disk is damaged, or someone changed the file",
+                     record->file_name, package->running_crc32, record->packed_crc32);
+}
+
+static int read_content(struct package *package, uint64_t position, void *bytes, size_t length,
+                        struct error *err)
+{
+    if (fetch(package, position, bytes, length, err) != 0)
+        return -1;
     return check_bytes(package, position, bytes, length, err);
 }
 
