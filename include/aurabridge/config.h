@@ -58,8 +58,8 @@ struct config_drop_rule { /* an instance that matches both is received, never up
 
 /* One entry of the AE-title map, as read. `context` values are templates, checked at load. */
 struct config_map_entry {
-    char *file; /* where it stands, for messages */
-    unsigned line;
+    char *file;    /* where it stands, for messages */
+    unsigned line; /* 0 when it came from --set; `file` is "--set" then */
     char *name;    /* "" when it has none */
     char *called;  /* pattern; "*" when absent */
     char *calling; /* pattern; "*" when absent */

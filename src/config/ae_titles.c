@@ -42,8 +42,8 @@ int ae_titles_load(const struct reading *reading, const struct node *node, struc
         for (size_t j = 0; j < i; j++) {
             if (strcmp(config->dicom.ae_titles[j].name, title->name) == 0)
                 return node_error(err, node->children[i], NULL,
-                                  "the AE title %s stands twice, first in line %u; remove one",
-                                  title->name, node->children[j]->line);
+                                  "the AE title %s stands twice, also as number %zu; remove one",
+                                  title->name, j + 1);
         }
     }
     return 0;

@@ -65,7 +65,7 @@ static int read_entry(struct config_map_entry *out, const struct reading *readin
                       const struct node *node, struct error *err)
 {
     out->quiet_period_ms = -1;
-    out->line = node->line;
+    out->line = node->file ? node->line : 0;
     out->file = strdup(node->file ? node->file : "--set");
     if (!out->file)
         return node_error(err, node, NULL, "memory is short");

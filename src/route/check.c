@@ -7,7 +7,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#define PATH_SIZE 256
+#define PATH_SIZE       256
+#define ENTRY_NAME_SIZE 64
 
 /* "etc/ae-titles.yaml:12: ae_title_map[3].called: …"; an entry from --set has no line. */
 static int refuse(const struct config *config, const struct config_map_entry *entry,
@@ -95,27 +96,36 @@ static bool covers(const struct config_map_entry *earlier, const struct config_m
            networks_cover(&earlier->from, &later->from);
 }
 
+/* "entry 2 in line 14"; entries from --set have no line. */
+static void name_entry(char out[ENTRY_NAME_SIZE], const struct config *config,
+                       const struct config_map_entry *entry)
+{
+    size_t number = (size_t)(entry - config->entries) + 1;
+    if (entry->line > 0)
+        (void)snprintf(out, ENTRY_NAME_SIZE, "entry %zu in line %u", number, entry->line);
+    else
+        (void)snprintf(out, ENTRY_NAME_SIZE, "entry %zu", number);
+}
+
 static int check_against(const struct config *config, const struct config_map_entry *earlier,
                          const struct config_map_entry *later, struct error *err)
 {
-    size_t number = (size_t)(earlier - config->entries) + 1;
+    char other[ENTRY_NAME_SIZE];
+    name_entry(other, config, earlier);
     if (later->name[0] && strcmp(earlier->name, later->name) == 0) {
-        (void)error_set(err, "the name %s is also that of entry %zu in line %u; change one",
-                        later->name, number, earlier->line);
+        (void)error_set(err, "the name %s is also that of %s; change one", later->name, other);
         return refuse(config, later, ".name", err);
     }
     if (!covers(earlier, later))
         return 0;
     if (covers(later, earlier))
-        (void)error_set(err,
-                        "duplicate: entry %zu in line %u matches the same called, calling and "
-                        "from; remove one",
-                        number, earlier->line);
+        (void)error_set(err, "duplicate: %s has the same called, calling and from; remove one",
+                        other);
     else
         (void)error_set(err,
-                        "unreachable: entry %zu in line %u takes all that this one would; put this "
-                        "one before it, or remove it",
-                        number, earlier->line);
+                        "unreachable: %s takes all that this one would; put this one before it, "
+                        "or remove it",
+                        other);
     return refuse(config, later, ".called", err);
 }
 
