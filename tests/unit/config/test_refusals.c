@@ -130,6 +130,10 @@ static void test_whole_documents(void)
         {"destinations: {\"a b\": {}}\n" MAP, "destinations.a b: is no name"},
         {"destinations:\n  main:\n    app_id: env:TEST_APP_ID\n" MAP,
          "@:2: destinations.main.api_base_url: is missing; for example"},
+        {"destinations:\n  main:\n    api_base_url: https://h\n    app_id: "
+         "file:/nowhere/app_id\n" MAP,
+         "@:4: destinations.main.app_id: cannot read /nowhere/app_id: No such file or directory; "
+         "put the value into that file"},
         {DESTINATION "    token_ttl: 25h\n" MAP,
          "destinations.main.token_ttl: 25h is out of range"},
         {DESTINATION "    limits: {exchange: 0}\n" MAP, "destinations.main.limits.exchange: 0 is"},

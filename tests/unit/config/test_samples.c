@@ -73,18 +73,6 @@ static void test_samples_show_the_defaults(void)
     workspace_close();
 }
 
-static void test_sample_without_credentials_says_which_file(void)
-{
-    struct config *config = NULL;
-    struct error err = {""};
-    CU_ASSERT_EQUAL(config_load(&config, SOURCE_DIRECTORY "/etc/aurabridge.yaml", credentials + 1,
-                                2, route_check_entries, &err),
-                    -1);
-    CU_ASSERT_PTR_NOT_NULL(strstr(err.text, "/etc/aurabridge/app_id"));
-    CU_ASSERT_PTR_NOT_NULL(strstr(err.text, "aurabridge.yaml:"));
-    CU_ASSERT_PTR_NOT_NULL(strstr(err.text, "destinations.main.app_id: "));
-}
-
 static void test_documentation_is_up_to_date(void)
 {
     char *text = NULL;
@@ -114,7 +102,6 @@ static void test_documentation_reports_a_full_disk(void)
 CU_TestInfo sample_cases[] = {
     SUITE_CASE(test_samples_load),
     SUITE_CASE(test_samples_show_the_defaults),
-    SUITE_CASE(test_sample_without_credentials_says_which_file),
     SUITE_CASE(test_documentation_is_up_to_date),
     SUITE_CASE(test_documentation_reports_a_full_disk),
     CU_TEST_INFO_NULL,
