@@ -279,8 +279,12 @@ static void answer_user_identity(T_ASC_Parameters *params)
     if (!asked || !asked->isPosResponseRequested())
         return;
     T_ASC_UserIdentityNegotiationMode mode = asked->getIdentityType();
-    if (mode == ASC_USER_IDENTITY_USER || mode == ASC_USER_IDENTITY_USER_PASSWORD)
-        (void)ASC_setIdentAC(params, "", 0);
+    if (mode != ASC_USER_IDENTITY_USER && mode != ASC_USER_IDENTITY_USER_PASSWORD)
+        return;
+    /* dcmtk's own ASC_setIdentAC is declared otherwise than it is exported. The parameters own the
+     * answer; its server response stays empty, as PS3.7 D.3.3.7.2 has it for these kinds. */
+    if (!params->DULparams.ackUserIdentNeg)
+        params->DULparams.ackUserIdentNeg = new UserIdentityNegotiationSubItemAC();
 }
 
 extern "C" int dul_association_accept(struct dul_association *association,

@@ -41,6 +41,15 @@ static void start_pdu_deadline(const struct conversation *conversation)
                            now_ms(conversation) + conversation->config->dicom.pdu_timeout_ms);
 }
 
+static enum dul_event fault(struct error *err, const char *text, unsigned context_id)
+{
+    if (context_id > 0)
+        (void)error_set(err, "%s (context %u)", text, context_id);
+    else
+        (void)error_set(err, "%s", text);
+    return DUL_EVENT_FAULT;
+}
+
 static enum dul_event next_pdv(struct conversation *conversation, bool within_message,
                                struct pdv *out, struct error *err)
 {
@@ -49,6 +58,8 @@ static enum dul_event next_pdv(struct conversation *conversation, bool within_me
             return DUL_EVENT_ENDED;
         start_pdu_deadline(conversation);
         enum dul_event event = dul_read_pdu(conversation->dul, err);
+        if (event == DUL_EVENT_RELEASE && within_message)
+            return fault(err, "it asked for release before its message was complete", 0);
         if (event != DUL_EVENT_PDV)
             return event;
     }
@@ -66,12 +77,6 @@ static const struct presentation_context *find_context(const struct conversation
     return NULL;
 }
 
-static enum dul_event fault(struct error *err, const char *text, unsigned number)
-{
-    (void)error_set(err, text, number);
-    return DUL_EVENT_FAULT;
-}
-
 enum dul_event message_receive_command(struct conversation *conversation,
                                        struct command_set *command,
                                        const struct presentation_context **context,
@@ -85,15 +90,14 @@ enum dul_event message_receive_command(struct conversation *conversation,
         if (event != DUL_EVENT_PDV)
             return event;
         if (!pdv.is_command)
-            return fault(err, "a data set came without a command (context %u)", pdv.context_id);
+            return fault(err, "a data set came without a command", pdv.context_id);
         if (*context && (*context)->id != pdv.context_id)
-            return fault(err, "a command set changed to context %u half-way", pdv.context_id);
+            return fault(err, "a command set changed its context half-way", pdv.context_id);
         *context = find_context(conversation, pdv.context_id);
         if (!*context)
-            return fault(err, "a command came on context %u, which was not accepted",
-                         pdv.context_id);
+            return fault(err, "a command came on a context that was not accepted", pdv.context_id);
         if (pdv.length > COMMAND_SET_MAX - length)
-            return fault(err, "a command set has more than %u bytes", COMMAND_SET_MAX);
+            return fault(err, "a command set has more than 16 KiB", pdv.context_id);
         memcpy(conversation->command_bytes + length, pdv.bytes, pdv.length);
         length += pdv.length;
     } while (!pdv.is_last);
@@ -113,9 +117,9 @@ enum dul_event message_receive_data_set(struct conversation *conversation,
         if (event != DUL_EVENT_PDV)
             return event;
         if (pdv.is_command)
-            return fault(err, "a command came inside a data set (context %u)", pdv.context_id);
+            return fault(err, "a command came inside a data set", pdv.context_id);
         if (pdv.context_id != context->id)
-            return fault(err, "a data set changed to context %u half-way", pdv.context_id);
+            return fault(err, "a data set changed its context half-way", pdv.context_id);
         if (pdv.length > 0)
             take(taker, pdv.bytes, pdv.length);
     } while (!pdv.is_last);
