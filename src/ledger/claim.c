@@ -48,11 +48,13 @@ static int find_due(struct ledger *ledger, struct database *database, void *argu
     (void)ledger;
     struct due *due = argument;
     if (find_earliest(database,
-                      "SELECT id,free_at_ms FROM study WHERE state='validating' "
+                      "SELECT id,free_at_ms FROM study INDEXED BY study_validating "
+                      "WHERE state='validating' "
                       "ORDER BY free_at_ms LIMIT 1",
                       due, err) != 0 ||
         find_earliest(database,
-                      "SELECT id,due_ms FROM study WHERE state='receiving' ORDER BY due_ms LIMIT 1",
+                      "SELECT id,due_ms FROM study INDEXED BY study_receiving "
+                      "WHERE state='receiving' ORDER BY due_ms LIMIT 1",
                       due, err) != 0)
         return -1;
     return due->next_ms <= due->now_ms ? 0 : LEDGER_NOT_FOUND;

@@ -152,7 +152,7 @@ static int find_to_clean(struct ledger *ledger, struct database *database, void 
     (void)ledger;
     struct cleaning *cleaning = argument;
     int found = database_number(database, &cleaning->id,
-                                "SELECT id FROM study WHERE files>0 AND "
+                                "SELECT id FROM study INDEXED BY study_to_clean WHERE files>0 AND "
                                 "state IN ('completed','discarded') AND changed_ms<?1 "
                                 "ORDER BY changed_ms LIMIT 1",
                                 VALUES(INTEGER(cleaning->before_ms)), err);
@@ -199,11 +199,12 @@ static int trim(struct ledger *ledger, struct database *database, void *argument
     trimming->studies = 0;
     while (rows < TRIM_AT_ONCE) {
         int64_t id = 0;
-        int found = database_number(database, &id,
-                                    "SELECT id FROM study WHERE files=0 AND "
-                                    "state IN ('completed','discarded') AND changed_ms<?1 "
-                                    "ORDER BY changed_ms LIMIT 1",
-                                    VALUES(INTEGER(trimming->before_ms)), err);
+        int found =
+            database_number(database, &id,
+                            "SELECT id FROM study INDEXED BY study_to_trim WHERE files=0 AND "
+                            "state IN ('completed','discarded') AND changed_ms<?1 "
+                            "ORDER BY changed_ms LIMIT 1",
+                            VALUES(INTEGER(trimming->before_ms)), err);
         if (found <= 0)
             return found;
         int removed = trim_study(database, id, err);

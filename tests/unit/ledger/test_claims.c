@@ -1,0 +1,223 @@
+/* Claims: who works on what, in which order, and the upload's progress. */
+#include "bench.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+
+#define LEASE 60000
+
+/* The claimed study's id, or 0. */
+static int64_t claim(struct bench *bench, int64_t now, int64_t *next)
+{
+    struct ledger_study study = {0};
+    int64_t next_ms = 0;
+    int result = ledger_claim(bench->ledger, &study, "main", "test", now, LEASE, &next_ms, NULL);
+    if (next)
+        *next = next_ms;
+    CU_ASSERT_TRUE(result == 0 || result == LEDGER_NOT_FOUND);
+    return result == 0 ? study.id : 0;
+}
+
+static void add_ready(struct bench *bench, const char *uid, const char *destination)
+{
+    struct ledger_arrival_outcome outcome = SEND(bench, .study = uid, .destination = destination);
+    bench_bring(bench, outcome.study_id, STUDY_READY);
+    bench->now += 10;
+}
+
+static void test_oldest_first(void)
+{
+    struct bench *bench = bench_new(true);
+    bench->now = 5000;
+    add_ready(bench, "1.1", "main");
+    bench->now = 3000;
+    add_ready(bench, "1.2", "main");
+    add_ready(bench, "1.3", "other");
+    bench->now = 3000;
+    add_ready(bench, "1.4", "main");
+    SEND(bench, .study = "1.5");
+    int64_t next = 0;
+    CU_ASSERT_EQUAL(claim(bench, 10000, NULL), 2);
+    CU_ASSERT_EQUAL(claim(bench, 10000, NULL), 4);
+    CU_ASSERT_EQUAL(claim(bench, 10000, NULL), 1);
+    CU_ASSERT_EQUAL(claim(bench, 10000, &next), 0);
+    CU_ASSERT_EQUAL(next, 10000 + LEASE);
+    bench_free(bench);
+}
+
+static void test_leases_end(void)
+{
+    struct bench *bench = bench_new(true);
+    add_ready(bench, "1.1", "main");
+    CU_ASSERT_EQUAL(claim(bench, 10000, NULL), 1);
+    CU_ASSERT_EQUAL(claim(bench, 10000 + LEASE - 1, NULL), 0);
+    CU_ASSERT_EQUAL(claim(bench, 10000 + LEASE, NULL), 1);
+    CU_ASSERT_EQUAL(ledger_release_claim(bench->ledger, 1, NULL), 0);
+    CU_ASSERT_EQUAL(claim(bench, 10000, NULL), 1);
+    CU_ASSERT_EQUAL(ledger_defer(bench->ledger, 1, 20000, "later", true, NULL), 0);
+    int64_t next = 0;
+    CU_ASSERT_EQUAL(claim(bench, 19999, &next), 0);
+    CU_ASSERT_EQUAL(next, 20000);
+    CU_ASSERT_EQUAL(claim(bench, 20000, NULL), 1);
+    CU_ASSERT_EQUAL(
+        ledger_advance(bench->ledger, 1, STUDY_READY, STUDY_PACKAGING, "go", &bench->err), 0);
+    CU_ASSERT_EQUAL(claim(bench, 20000, NULL), 1);
+    /* A process that died holds nothing. */
+    bench_reopen(bench);
+    CU_ASSERT_EQUAL(claim(bench, 20000, NULL), 1);
+    CU_ASSERT_EQUAL(ledger_recover(bench->ledger, NULL), 0);
+    CU_ASSERT_EQUAL(claim(bench, 20000, NULL), 1);
+    CU_ASSERT_EQUAL(ledger_release_claim(bench->ledger, 9, NULL), LEDGER_NOT_FOUND);
+    bench_free(bench);
+}
+
+static void test_a_wait_keeps_its_place(void)
+{
+    struct bench *bench = bench_new(true);
+    add_ready(bench, "1.1", "main");
+    add_ready(bench, "1.2", "main");
+    add_ready(bench, "1.3", "main");
+    CU_ASSERT_EQUAL(ledger_defer(bench->ledger, 1, 90, "later", true, NULL), 0);
+    CU_ASSERT_EQUAL(ledger_defer(bench->ledger, 2, 50, "later", true, NULL), 0);
+    CU_ASSERT_EQUAL(claim(bench, 40, NULL), 3);
+    CU_ASSERT_EQUAL(ledger_release_claim(bench->ledger, 3, NULL), 0);
+    CU_ASSERT_EQUAL(claim(bench, 100, NULL), 1);
+    CU_ASSERT_EQUAL(claim(bench, 100, NULL), 2);
+    CU_ASSERT_EQUAL(claim(bench, 100, NULL), 3);
+    bench_free(bench);
+}
+
+/* Which states are handed out at all. */
+static void test_states_that_are_claimed(void)
+{
+    for (unsigned state = 0; state < STUDY_STATE_COUNT; state++) {
+        struct bench *bench = bench_new(false);
+        SEND(bench, .study = "1.1");
+        bench_bring(bench, 1, (enum study_state)state);
+        bool expected = state == STUDY_READY || state == STUDY_PACKAGING ||
+                        state == STUDY_UPLOADING || state == STUDY_CONFIRMING;
+        CU_ASSERT_EQUAL(claim(bench, bench->now, NULL), expected ? 1 : 0);
+        bench_free(bench);
+    }
+}
+
+/* The first upload in each state, before a supplement with and without changed duplicates. */
+static void test_supplements_wait(void)
+{
+    for (unsigned state = 0; state < STUDY_STATE_COUNT; state++) {
+        for (int changed = 0; changed < 2; changed++) {
+            enum study_state first = (enum study_state)state;
+            if (first == STUDY_RECEIVING && !changed)
+                continue; /* a new instance would go into the first one */
+            if (first == STUDY_DISCARDED || first == STUDY_CANCELLED)
+                continue; /* its instances are unknown; the next one is a changed one of nothing */
+            struct bench *bench = bench_new(false);
+            SEND(bench, .sop = "1.1");
+            if (!changed)
+                bench_bring(bench, 1, STUDY_VALIDATING);
+            SEND(bench, .sop = changed ? "1.1" : "1.2", .version = 1);
+            CU_ASSERT_EQUAL(bench_study(bench, 2).has_changed_duplicates, changed != 0);
+            bench_bring(bench, 1, first);
+            bench_bring(bench, 2, STUDY_READY);
+            /* Out of the way, but where it is. */
+            int64_t busy = claim(bench, bench->now, NULL);
+            bool waits = changed ? !study_state_is_final(first) : study_state_is_in_flight(first);
+            int64_t second = busy == 2 ? 2 : claim(bench, bench->now, NULL);
+            if ((second == 2) == waits)
+                printf("\nfirst %s, changed %d: claimed %lld, %lld\n", study_state_name(first),
+                       changed, (long long)busy, (long long)second);
+            CU_ASSERT_EQUAL(second == 2, !waits);
+            bench_free(bench);
+        }
+    }
+}
+
+static void test_a_cancelled_one_need_not_wait(void)
+{
+    struct bench *bench = bench_new(false);
+    SEND(bench, .sop = "1.1");
+    SEND(bench, .sop = "1.1", .version = 1);
+    bench_bring(bench, 2, STUDY_READY);
+    CU_ASSERT_EQUAL(claim(bench, bench->now, NULL), 0);
+    CU_ASSERT_EQUAL(ledger_study_request_cancel(bench->ledger, 2, NULL), 0);
+    CU_ASSERT_EQUAL(claim(bench, bench->now, NULL), 2);
+    bench_free(bench);
+}
+
+static void test_upload_progress(void)
+{
+    struct bench *bench = bench_new(true);
+    add_ready(bench, "1.1", "main");
+    struct ledger_upload upload = {.upload_id = "0e2b0f6c-56b0-4e1f-8a49-9d5a4f3f2a11",
+                                   .assembly_id = "assembly",
+                                   .step = STEP_UPLOAD_CREATED,
+                                   .upload_url = "https://files.example/1",
+                                   .upload_length = 5000000000,
+                                   .upload_offset = 4999999999,
+                                   .package_digest = "digest",
+                                   .aurabox_study_id = "study"};
+    CU_ASSERT_EQUAL(ledger_upload_put(bench->ledger, 1, &upload, NULL), 0);
+    CU_ASSERT_EQUAL(ledger_upload_put(bench->ledger, 2, &upload, NULL), LEDGER_NOT_FOUND);
+    bench_reopen(bench);
+    struct ledger_study study = bench_study(bench, 1);
+    CU_ASSERT_STRING_EQUAL(study.upload.upload_id, upload.upload_id);
+    CU_ASSERT_STRING_EQUAL(study.upload.assembly_id, upload.assembly_id);
+    CU_ASSERT_EQUAL(study.upload.step, STEP_UPLOAD_CREATED);
+    CU_ASSERT_STRING_EQUAL(study.upload.upload_url, upload.upload_url);
+    CU_ASSERT_EQUAL(study.upload.upload_length, 5000000000);
+    CU_ASSERT_EQUAL(study.upload.upload_offset, 4999999999);
+    CU_ASSERT_STRING_EQUAL(study.upload.package_digest, "digest");
+    CU_ASSERT_STRING_EQUAL(study.upload.aurabox_study_id, "study");
+    bench_free(bench);
+}
+
+enum { STUDIES = 200, WORKERS = 8 };
+
+struct workers {
+    struct bench *bench;
+    atomic_int claimed[STUDIES + 1];
+};
+
+static void *work(void *context)
+{
+    struct workers *workers = context;
+    struct ledger_study study;
+    int64_t next;
+    while (ledger_claim(workers->bench->ledger, &study, "main", "worker", 1, LEASE, &next, NULL) ==
+           0)
+        atomic_fetch_add(&workers->claimed[study.id], 1);
+    return NULL;
+}
+
+static void test_workers_never_share(void)
+{
+    struct bench *bench = bench_new(true);
+    static struct workers workers;
+    workers.bench = bench;
+    for (int i = 0; i < STUDIES; i++) {
+        char uid[32];
+        (void)snprintf(uid, sizeof uid, "1.2.%d", i);
+        add_ready(bench, uid, "main");
+    }
+    pthread_t threads[WORKERS];
+    for (size_t i = 0; i < WORKERS; i++)
+        CU_ASSERT_EQUAL_FATAL(pthread_create(&threads[i], NULL, work, &workers), 0);
+    for (size_t i = 0; i < WORKERS; i++)
+        CU_ASSERT_EQUAL(pthread_join(threads[i], NULL), 0);
+    for (int i = 1; i <= STUDIES; i++)
+        CU_ASSERT_EQUAL(atomic_load(&workers.claimed[i]), 1);
+    bench_free(bench);
+}
+
+static CU_TestInfo cases[] = {SUITE_CASE(test_oldest_first),
+                              SUITE_CASE(test_leases_end),
+                              SUITE_CASE(test_a_wait_keeps_its_place),
+                              SUITE_CASE(test_states_that_are_claimed),
+                              SUITE_CASE(test_supplements_wait),
+                              SUITE_CASE(test_a_cancelled_one_need_not_wait),
+                              SUITE_CASE(test_upload_progress),
+                              SUITE_CASE(test_workers_never_share),
+                              CU_TEST_INFO_NULL};
+SUITE_MAIN("ledger: claims", cases)

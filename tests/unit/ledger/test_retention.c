@@ -1,0 +1,162 @@
+/* Files, retention and totals. */
+#include "bench.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+static void test_files(void)
+{
+    struct bench *bench = bench_new(true);
+    bool known = true;
+    CU_ASSERT_EQUAL(ledger_file_is_known(bench->ledger, "a.dcm", &known, NULL), 0);
+    CU_ASSERT_FALSE(known);
+    SEND(bench, .sop = "1", .file = "a.dcm");
+    CU_ASSERT_EQUAL(ledger_file_is_known(bench->ledger, "a.dcm", &known, NULL), 0);
+    CU_ASSERT_TRUE(known);
+    CU_ASSERT_EQUAL(ledger_file_removed(bench->ledger, 1, NULL), 0);
+    CU_ASSERT_EQUAL(ledger_file_removed(bench->ledger, 1, NULL), 0);
+    CU_ASSERT_EQUAL(ledger_file_removed(bench->ledger, 9, NULL), LEDGER_NOT_FOUND);
+    CU_ASSERT_EQUAL(ledger_file_is_known(bench->ledger, "a.dcm", &known, NULL), 0);
+    CU_ASSERT_FALSE(known);
+    CU_ASSERT_EQUAL(bench_study(bench, 1).instances, 1); /* the row stays */
+    bench_free(bench);
+}
+
+struct files {
+    struct ledger *ledger;
+    unsigned count;
+    uint64_t bytes;
+    bool remove;
+};
+
+static int note_file(void *context, int64_t study_id, int64_t instance_id, const char *file_name,
+                     uint64_t file_size)
+{
+    struct files *files = context;
+    CU_ASSERT_TRUE(study_id > 0 && file_name[0] != '\0');
+    files->count++;
+    files->bytes += file_size;
+    return files->remove ? ledger_file_removed(files->ledger, instance_id, NULL) : 0;
+}
+
+static void test_all_files(void)
+{
+    struct bench *bench = bench_new(true);
+    for (int i = 0; i < 600; i++) {
+        char uid[32];
+        (void)snprintf(uid, sizeof uid, "1.%d", i);
+        SEND(bench, .sop = uid, .study = i % 2 ? "5.1" : "5.2", .size = 10);
+    }
+    SEND(bench, .sop = "1.1", .study = "5.1", .version = 1,
+         .policy = CHANGED_DUPLICATE_KEEP_FIRST); /* has no file */
+    struct files files = {.ledger = bench->ledger, .remove = true};
+    CU_ASSERT_EQUAL(ledger_files(bench->ledger, note_file, &files, NULL), 0);
+    CU_ASSERT_EQUAL(files.count, 600);
+    CU_ASSERT_EQUAL(files.bytes, 6000);
+    files.count = 0;
+    CU_ASSERT_EQUAL(ledger_files(bench->ledger, note_file, &files, NULL), 0);
+    CU_ASSERT_EQUAL(files.count, 0);
+    bench_free(bench);
+}
+
+static int remove_file(void *context, const struct ledger_instance *instance)
+{
+    return ledger_file_removed(context, instance->id, NULL);
+}
+
+static void test_clean_and_trim(void)
+{
+    struct bench *bench = bench_new(true);
+    struct ledger *ledger = bench->ledger;
+    int64_t id = 0;
+    unsigned removed = 9;
+    SEND(bench, .study = "1.1", .sop = "1");
+    SEND(bench, .study = "1.1", .sop = "1");
+    SEND(bench, .study = "1.2", .sop = "2");
+    SEND(bench, .study = "1.3", .sop = "3");
+    SEND(bench, .study = "1.4", .sop = "4");
+    bench->now = 5000000;
+    bench_bring(bench, 1, STUDY_COMPLETED);
+    bench->now = 6000000;
+    bench_bring(bench, 2, STUDY_DISCARDED);
+    bench_bring(bench, 3, STUDY_FAILED);
+    CU_ASSERT_EQUAL(ledger_study_to_clean(ledger, &id, 5000000, NULL), LEDGER_NOT_FOUND);
+    CU_ASSERT_EQUAL(ledger_study_to_clean(ledger, &id, 5000001, NULL), 0);
+    CU_ASSERT_EQUAL(id, 1);
+    /* Rows that name files stay. */
+    CU_ASSERT_EQUAL(ledger_trim(ledger, 9000000, &removed, NULL), 0);
+    CU_ASSERT_EQUAL(removed, 0);
+    for (int64_t study = 1; study <= 4; study++)
+        CU_ASSERT_EQUAL(ledger_instances(ledger, study, -1, remove_file, ledger, NULL), 0);
+    CU_ASSERT_EQUAL(ledger_study_to_clean(ledger, &id, 9000000, NULL), LEDGER_NOT_FOUND);
+    CU_ASSERT_EQUAL(ledger_trim(ledger, 5500000, &removed, NULL), 0);
+    CU_ASSERT_EQUAL(removed, 1);
+    struct ledger_study study;
+    CU_ASSERT_EQUAL(ledger_study(ledger, &study, 1, NULL), LEDGER_NOT_FOUND);
+    CU_ASSERT_EQUAL(bench_totals(bench).acknowledged, 3);
+    CU_ASSERT_TRUE(bench_adds_up(bench));
+    CU_ASSERT_EQUAL(ledger_trim(ledger, 9000000, &removed, NULL), 0);
+    CU_ASSERT_EQUAL(removed, 1); /* the discarded one; failed and receiving ones stay */
+    CU_ASSERT_TRUE(bench_adds_up(bench));
+    /* Trimmed means unknown, and no id is given twice. */
+    CU_ASSERT_EQUAL(SEND(bench, .study = "1.1", .sop = "1").study_id, 5);
+    CU_ASSERT_EQUAL(bench_study(bench, 5).generation, 0);
+    bench_free(bench);
+}
+
+static void test_trim_many(void)
+{
+    struct bench *bench = bench_new(false);
+    enum { STUDIES = 30, EACH = 150 };
+    for (int i = 0; i < STUDIES * EACH; i++) {
+        char sop[32], study[32];
+        (void)snprintf(sop, sizeof sop, "1.%d", i);
+        (void)snprintf(study, sizeof study, "2.%d", i / EACH);
+        SEND(bench, .sop = sop, .study = study, .file = "");
+    }
+    for (int64_t id = 1; id <= STUDIES; id++)
+        bench_bring(bench, id, STUDY_COMPLETED);
+    unsigned removed = 0;
+    CU_ASSERT_EQUAL(ledger_trim(bench->ledger, bench->now + 1, &removed, NULL), 0);
+    CU_ASSERT_EQUAL(removed, STUDIES);
+    CU_ASSERT_EQUAL(bench_totals(bench).acknowledged, 0);
+    bench_free(bench);
+}
+
+static void test_totals(void)
+{
+    struct bench *bench = bench_new(true);
+    SEND(bench, .study = "1.1", .sop = "1", .size = 10);
+    SEND(bench, .study = "1.1", .sop = "1");
+    bench_bring(bench, 1, STUDY_COMPLETED);
+    SEND(bench, .study = "1.1", .sop = "1");
+    SEND(bench, .study = "1.1", .sop = "1", .version = 1, .policy = CHANGED_DUPLICATE_KEEP_FIRST);
+    SEND(bench, .study = "1.2", .sop = "2", .size = 30);
+    SEND(bench, .study = "1.2", .sop = "3", .size = 5);
+    CU_ASSERT_EQUAL(ledger_instance_drop(bench->ledger, 4, "rule", NULL), 0);
+    SEND(bench, .study = "1.3", .sop = "5");
+    bench_bring(bench, 3, STUDY_DISCARDED);
+    struct ledger_totals totals = bench_totals(bench);
+    CU_ASSERT_EQUAL(totals.studies[STUDY_COMPLETED], 1);
+    CU_ASSERT_EQUAL(totals.studies[STUDY_RECEIVING], 1);
+    CU_ASSERT_EQUAL(totals.studies[STUDY_DISCARDED], 1);
+    CU_ASSERT_EQUAL(totals.studies[STUDY_READY], 0);
+    CU_ASSERT_EQUAL(totals.instances[STUDY_COMPLETED], 1);
+    CU_ASSERT_EQUAL(totals.bytes[STUDY_COMPLETED], 10);
+    CU_ASSERT_EQUAL(totals.instances[STUDY_RECEIVING], 1);
+    CU_ASSERT_EQUAL(totals.bytes[STUDY_RECEIVING], 30);
+    CU_ASSERT_EQUAL(totals.dropped, 1);
+    CU_ASSERT_EQUAL(totals.superseded, 1);
+    CU_ASSERT_EQUAL(totals.resends, 1);
+    CU_ASSERT_EQUAL(totals.swallowed_resends, 1);
+    CU_ASSERT_EQUAL(totals.discarded, 1);
+    CU_ASSERT_EQUAL(totals.acknowledged, 7);
+    CU_ASSERT_TRUE(bench_adds_up(bench));
+    bench_free(bench);
+}
+
+static CU_TestInfo cases[] = {SUITE_CASE(test_files),          SUITE_CASE(test_all_files),
+                              SUITE_CASE(test_clean_and_trim), SUITE_CASE(test_trim_many),
+                              SUITE_CASE(test_totals),         CU_TEST_INFO_NULL};
+SUITE_MAIN("ledger: retention", cases)
