@@ -74,9 +74,9 @@ static bool wants_deflate(const struct build *build, const struct ledger_instanc
 {
     switch (build->source->compression) {
     case COMPRESSION_DEFLATE:
-        return !build->no_room;
+        return true;
     case COMPRESSION_AUTO:
-        return !build->no_room && is_native(instance->request.transfer_syntax_uid);
+        return is_native(instance->request.transfer_syntax_uid);
     case COMPRESSION_STORE:
         break;
     }
@@ -87,7 +87,7 @@ static bool wants_deflate(const struct build *build, const struct ledger_instanc
 static int start_scratch(struct build *build)
 {
     struct error why;
-    if (build->scratch >= 0)
+    if (build->no_room || build->scratch >= 0)
         return 0;
     int code = spool_check_space(build->source->spool, build->source->study->bytes, &why);
     if (code == SPOOL_FULL) {

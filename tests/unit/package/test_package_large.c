@@ -22,7 +22,7 @@ static bool has_zip64_end(struct shelf *shelf, struct package *package)
     return memcmp(locator, "PK\6\7", 4) == 0;
 }
 
-static void check_many(struct shelf *shelf, size_t count)
+static void check_many(struct shelf *shelf, size_t count, bool read)
 {
     char path[512];
     shelf->ledger.repeat = count;
@@ -30,19 +30,21 @@ static void check_many(struct shelf *shelf, size_t count)
     shelf->study.bytes = count * shelf->ledger.rows[0].file_size;
     struct package *package = shelf_package(shelf, COMPRESSION_STORE);
     CU_ASSERT_EQUAL(has_zip64_end(shelf, package), count >= 65535);
-    shelf_write_archive(shelf, package, 262144, path);
-    check_with_python(path, count, false);
-    check_with_unzip(path);
+    if (read) {
+        shelf_write_archive(shelf, package, 262144, path);
+        check_with_python(path, count, false);
+        check_with_unzip(path);
+    }
     package_close(package);
 }
 
 static void test_many_members(void)
 {
-    static const size_t counts[] = {65534, 65535, 70000};
     struct shelf *shelf = shelf_open();
     shelf_add_sparse(shelf, 1, 10, crc32_update(0, "\0\0\0\0\0\0\0\0\0", 10));
-    for (size_t i = 0; i < sizeof counts / sizeof *counts; i++)
-        check_many(shelf, counts[i]);
+    check_many(shelf, 65534, false);
+    check_many(shelf, 65535, false);
+    check_many(shelf, 70000, true);
     shelf_close(shelf);
 }
 

@@ -6,10 +6,26 @@
 #include "aurabridge/fs.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+/* ---- a disk that cannot promise ---- */
+
+static unsigned syncs;
+static int sync_errnum;
+
+int __real_syncfs(int fd);
+int __wrap_syncfs(int fd);
+
+int __wrap_syncfs(int fd)
+{
+    syncs++;
+    errno = sync_errnum;
+    return sync_errnum ? -1 : __real_syncfs(fd);
+}
 
 static void touch(const struct fixture *fixture, const char *name)
 {
@@ -82,6 +98,26 @@ static void test_walk(void)
     CU_ASSERT_EQUAL(spool_walk(fixture.spool, see, &seen, &fixture.err), 0);
     CU_ASSERT_EQUAL(seen.count, 3);
     CU_ASSERT_EQUAL(fixture_files(&fixture, "studies"), 2);
+    fixture_close(&fixture);
+}
+
+/* Nothing is shown that a power loss could take back. */
+static void test_walk_shows_durable_files(void)
+{
+    struct fixture fixture;
+    struct stored_instance stored;
+    char name[STORED_NAME_SIZE];
+    fixture_open(&fixture);
+    CU_ASSERT_EQUAL(fixture_store(&fixture, "1.2.3", 10, 10, &stored, name), 0);
+    struct seen seen = {.spool = fixture.spool};
+    syncs = 0;
+    CU_ASSERT_EQUAL(spool_walk(fixture.spool, see, &seen, &fixture.err), 0);
+    CU_ASSERT_EQUAL(syncs, 1);
+    CU_ASSERT_EQUAL(seen.count, 1);
+    sync_errnum = EIO;
+    CU_ASSERT_EQUAL(spool_walk(fixture.spool, see, &seen, &fixture.err), -1);
+    sync_errnum = 0;
+    CU_ASSERT_EQUAL(seen.count, 1);
     fixture_close(&fixture);
 }
 
@@ -218,7 +254,11 @@ static void test_read_values(void)
     fixture_close(&fixture);
 }
 
-static CU_TestInfo cases[] = {SUITE_CASE(test_clear_incoming),     SUITE_CASE(test_walk),
-                              SUITE_CASE(test_examine_broken),     SUITE_CASE(test_read_values),
-                              SUITE_CASE(test_examine_real_files), CU_TEST_INFO_NULL};
+static CU_TestInfo cases[] = {SUITE_CASE(test_clear_incoming),
+                              SUITE_CASE(test_walk),
+                              SUITE_CASE(test_walk_shows_durable_files),
+                              SUITE_CASE(test_examine_broken),
+                              SUITE_CASE(test_read_values),
+                              SUITE_CASE(test_examine_real_files),
+                              CU_TEST_INFO_NULL};
 SUITE_MAIN("spool recovery", cases)
