@@ -99,12 +99,11 @@ static int keep_first(struct database *database, const struct reception *recepti
     struct ledger_arrival without_file = *reception->arrival;
     without_file.file_name = "";
     int64_t study_id = reception->decision.study_id;
-    if (instance_insert(database, study_id, INSTANCE_SUPERSEDED, &without_file, err) != 0)
+    if (instance_insert(database, study_id, INSTANCE_SUPERSEDED, &without_file, err) != 0 ||
+        database_change(database, "UPDATE study SET superseded=superseded+1 WHERE id=?1",
+                        VALUES(INTEGER(study_id)), err) < 0)
         return -1;
-    return database_change(database, "UPDATE study SET superseded=superseded+1 WHERE id=?1",
-                           VALUES(INTEGER(study_id)), err) < 0
-               ? -1
-               : 0;
+    return reception->decision.is_receiving ? touch(database, study_id, &without_file, err) : 0;
 }
 
 static int count_resend(struct database *database, const struct reception *reception,

@@ -2,7 +2,6 @@
  * failure is told in words an operator can act on. Knows nothing of studies. */
 #include "database.h"
 
-#include <stdio.h>
 #include <string.h>
 
 #define BUSY_TIMEOUT_MS 10000
@@ -66,7 +65,7 @@ void database_close(struct database *database)
 int database_run(struct database *database, const char *sql, struct error *err)
 {
     if (sqlite3_exec(database->handle, sql, NULL, NULL, NULL) != SQLITE_OK)
-        return database_failure(database->handle, "preparing it", err);
+        return database_failure(database->handle, "setting it up", err);
     return 0;
 }
 
@@ -168,7 +167,15 @@ int database_number(struct database *database, int64_t *out, const char *sql, st
 void row_text(char *out, size_t size, sqlite3_stmt *row, int column)
 {
     const unsigned char *text = sqlite3_column_text(row, column);
-    (void)snprintf(out, size, "%s", text ? (const char *)text : "");
+    size_t length = text ? (size_t)sqlite3_column_bytes(row, column) : 0;
+    if (length >= size) {
+        length = size - 1;
+        while (length > 0 && (text[length] & 0xC0) == 0x80)
+            length--; /* never within a character of UTF-8 */
+    }
+    if (length > 0)
+        memcpy(out, text, length);
+    out[length] = '\0';
 }
 
 uint64_t row_count(sqlite3_stmt *row, int column)

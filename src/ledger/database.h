@@ -69,7 +69,7 @@ void row_done(sqlite3_stmt *row);
 int database_number(struct database *database, int64_t *out, const char *sql, struct values values,
                     struct error *err);
 
-/* Copies a text column, cut to `size`. */
+/* Copies a text column, cut to `size` between characters. */
 void row_text(char *out, size_t size, sqlite3_stmt *row, int column);
 uint64_t row_count(sqlite3_stmt *row, int column); /* negative reads as 0 */
 

@@ -6,7 +6,8 @@
 /* What the ledger knows under the SOP Instance UID. */
 struct holders {
     bool any;
-    int64_t first_study;       /* oldest generation that holds it */
+    int64_t first_study; /* oldest generation that holds it */
+    enum study_state first_state;
     int64_t newest_generation; /* that holds it */
     enum study_state newest_state;
     int64_t newest_study;
@@ -36,8 +37,10 @@ static void note_holder(struct holders *holders, struct decision *out, sqlite3_s
     int64_t generation = sqlite3_column_int64(row, 7);
     char disposition[16];
     row_text(disposition, sizeof disposition, row, 2);
-    if (!holders->any)
+    if (!holders->any) {
         holders->first_study = sqlite3_column_int64(row, 1);
+        holders->first_state = state;
+    }
     if (!holders->any || generation != holders->newest_generation)
         out->replaced_id = 0;
     holders->any = true;
@@ -117,6 +120,7 @@ int arrival_decide(struct database *database, struct decision *out,
     if (arrival->changed_duplicate == CHANGED_DUPLICATE_KEEP_FIRST) {
         out->kind = ARRIVAL_KEPT_FIRST;
         out->study_id = holders.first_study;
+        out->is_receiving = holders.first_state == STUDY_RECEIVING;
         out->replaced_id = 0;
         return 0;
     }

@@ -194,6 +194,9 @@ static void test_quiet_and_max_wait(void)
     bench->now = start + 20000;
     SEND(bench, .sop = "1.1"); /* a resend is activity too */
     CU_ASSERT_EQUAL(bench_study(bench, 1).due_ms, bench->now + QUIET);
+    bench->now = start + 40000;
+    SEND(bench, .sop = "1.1", .version = 1, .policy = CHANGED_DUPLICATE_KEEP_FIRST);
+    CU_ASSERT_EQUAL(bench_study(bench, 1).due_ms, bench->now + QUIET);
     bench->now = start + MAX_WAIT - 5000;
     SEND(bench, .sop = "1.2");
     CU_ASSERT_EQUAL(bench_study(bench, 1).due_ms, start + MAX_WAIT);

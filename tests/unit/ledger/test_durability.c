@@ -19,6 +19,7 @@ static atomic_uint syncs;
 static atomic_bool sync_fails;
 static atomic_bool disk_is_full;
 static atomic_bool disk_is_slow;
+static atomic_bool disk_is_fast; /* says that it has synced */
 
 int fdatasync(int fd)
 {
@@ -31,7 +32,7 @@ int fdatasync(int fd)
         const struct timespec latency = {.tv_nsec = 1000000};
         (void)nanosleep(&latency, NULL);
     }
-    return (int)syscall(SYS_fdatasync, fd);
+    return atomic_load(&disk_is_fast) ? 0 : (int)syscall(SYS_fdatasync, fd);
 }
 
 ssize_t pwrite64(int fd, const void *bytes, size_t length, off64_t offset)
@@ -239,12 +240,14 @@ static void test_the_log_stays_small(void)
     SEND(bench, .sop = "1");
     memset(upload.upload_url, 'u', sizeof upload.upload_url - 1);
     (void)snprintf(path, sizeof path, "%s-wal", bench->path);
+    atomic_store(&disk_is_fast, true);
     for (int i = 0; i < 6000; i++) {
         upload.upload_offset = (uint64_t)i;
         CU_ASSERT_EQUAL(ledger_upload_put(bench->ledger, 1, &upload, NULL), 0);
         if (stat(path, &status) == 0 && status.st_size > largest)
             largest = status.st_size;
     }
+    atomic_store(&disk_is_fast, false);
     printf("(%lld KiB) ", (long long)largest / 1024);
     CU_ASSERT_TRUE(largest > 0);
     CU_ASSERT_TRUE(largest < 12 * 1024 * 1024);

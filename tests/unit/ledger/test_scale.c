@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <time.h>
 
-enum { SMALL = 200, LARGE = 4000, EACH = 5, REPEATS = 40, ROUNDS = 7 };
+enum { SMALL = 200, LARGE = 4000, EACH = 3, REPEATS = 40, ROUNDS = 7 };
 /* Twenty times the rows; a search that walks them shows about that. */
 #define MAX_RATIO 5.0
 

@@ -227,6 +227,20 @@ static void test_list(void)
     bench_free(bench);
 }
 
+static void test_long_texts_are_cut_between_characters(void)
+{
+    struct bench *bench = bench_new(false);
+    char text[1200];
+    SEND(bench, .sop = "1.1");
+    for (size_t i = 0; i + 3 < sizeof text; i += 3)
+        memcpy(text + i, "→", 4);
+    CU_ASSERT_EQUAL(ledger_set_warning(bench->ledger, 1, text, NULL), 0);
+    CU_ASSERT_EQUAL(strlen(bench_study(bench, 1).warning), 510);
+    CU_ASSERT_EQUAL(ledger_defer(bench->ledger, 1, 1, text, false, NULL), 0);
+    CU_ASSERT_EQUAL(strlen(bench_study(bench, 1).reason), 510);
+    bench_free(bench);
+}
+
 #define KEY_B "bbbbbbbbbbbbbbbb"
 
 static void test_set_route(void)
@@ -268,6 +282,7 @@ static CU_TestInfo cases[] = {SUITE_CASE(test_a_change_is_logged_once),
                               SUITE_CASE(test_due),
                               SUITE_CASE(test_resolve),
                               SUITE_CASE(test_list),
+                              SUITE_CASE(test_long_texts_are_cut_between_characters),
                               SUITE_CASE(test_set_route),
                               CU_TEST_INFO_NULL};
 SUITE_MAIN("ledger: studies", cases)
