@@ -10,7 +10,7 @@
 
 static void write_and_load(struct config **config, const char *reference, struct error *err)
 {
-    char override[256];
+    char override[1024];
     (void)snprintf(override, sizeof override, "destinations.main.app_secret=%s", reference);
     (void)workspace_load_with(config, DESTINATION MAP, override, err);
 }
