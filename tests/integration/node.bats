@@ -379,7 +379,7 @@ ROWS
 @test "the nesting attack is refused by name" {
     start_node
     fails send --fault nested-command "$CT"
-    grep -Eq 'command set has more than 16384 bytes|undefined length' log
+    grep -Eq 'command set has more than 16 KiB|undefined length' log
     fails send --fault nested-command --pdu-size 131072 "$CT"
     send "$CT"
 }
@@ -439,4 +439,33 @@ print("threads, descriptors, KiB:", before, after, file=sys.stderr)
 assert after[0] <= before[0] + 2 and after[1] <= before[1] + 2
 assert os.environ.get("NODE_ROUNDS") is None or after[2] <= before[2] + 2048
 PY
+}
+
+@test "one silent address does not use up the places for waiting; beyond its share it is turned away" {
+    start_node --set dicom.association_timeout=60s
+    python3 "$SENDER" --port "$PORT" --fault silent --associations 128 --timeout 60 > /dev/null 2>&1 3>&- &
+    hung=$!
+    wait_until bash -c "[ \$(ls /proc/$NODE/task | wc -l) -ge 130 ]"
+    fails send --echo
+    [ "$output" = "rejected 2 3 2" ]
+    grep -q 'turned away' log
+    kill $hung
+    wait_until echoscu -aec AURABRIDGE 127.0.0.1 "$PORT"
+}
+
+@test "dual stack: one socket for IPv4 and IPv6" {
+    [ -e /proc/net/if_inet6 ] || skip "no IPv6 on this machine"
+    start_node --set "dicom.listen=[::]:0"
+    send --echo --called CLINIC_A --calling CT1
+    send --echo --host ::1
+    grep -q 'from ::1 (PDUSENDER' log
+}
+
+@test "new associations follow a reloaded configuration" {
+    start_node
+    fails send --echo --called CLINIC_B
+    sed -i 's/    - AURABRIDGE/    - AURABRIDGE\n    - CLINIC_B/' bridge.yaml
+    kill -HUP "$NODE"
+    wait_until grep -q reloaded out
+    send --echo --called CLINIC_B
 }

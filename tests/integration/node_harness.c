@@ -1,7 +1,7 @@
 /* The DICOM node alone, in front of a sink that keeps data sets as files: what the node's
- * integration tests drive. Prints "port N" when ready and the counters when SIGTERM ends it. In its
- * directory: <n>.data and the files index (one line for each committed instance), events (ended
- * associations, aborted instances).
+ * integration tests drive. Prints "port N" when ready and the counters when SIGTERM ends it; SIGHUP
+ * reloads. In its directory: <n>.data and the files index (one line for each committed instance),
+ * events (ended associations, aborted instances).
  */
 #include "aurabridge/config.h"
 #include "aurabridge/log.h"
@@ -16,6 +16,12 @@
 #include <string.h>
 
 #define OVERRIDES_MAX 32
+
+struct arguments {
+    const char *config_path;
+    const char *overrides[OVERRIDES_MAX];
+    size_t override_count;
+};
 
 struct harness {
     const char *directory;
@@ -150,16 +156,20 @@ static bool take_switch(struct harness *harness, const char *argument)
     return true;
 }
 
-/* Returns how many overrides there are; ends the program on what it does not know. */
-static size_t read_arguments(int argc, char **argv, struct harness *harness,
-                             const char *overrides[OVERRIDES_MAX])
+/* Ends the program on what it does not know. */
+static void read_arguments(int argc, char **argv, struct harness *harness, struct arguments *out)
 {
-    size_t count = 0;
+    if (argc < 3) {
+        (void)fprintf(stderr, "usage: node_harness CONFIG DIRECTORY [--set KEY=VALUE] …\n");
+        exit(2);
+    }
+    out->config_path = argv[1];
+    harness->directory = argv[2];
     for (int i = 3; i < argc; i++) {
         if (take_switch(harness, argv[i]))
             continue;
-        if (strcmp(argv[i], "--set") == 0 && i + 1 < argc && count < OVERRIDES_MAX) {
-            overrides[count++] = argv[++i];
+        if (strcmp(argv[i], "--set") == 0 && i + 1 < argc && out->override_count < OVERRIDES_MAX) {
+            out->overrides[out->override_count++] = argv[++i];
         } else if (strcmp(argv[i], "--refuse-after") == 0 && i + 1 < argc) {
             harness->refuse_after = strtoull(argv[++i], NULL, 10);
         } else {
@@ -167,7 +177,6 @@ static size_t read_arguments(int argc, char **argv, struct harness *harness,
             exit(2);
         }
     }
-    return count;
 }
 
 static FILE *open_in(const char *directory, const char *name)
@@ -182,26 +191,46 @@ static FILE *open_in(const char *directory, const char *name)
     return file;
 }
 
-static void wait_for_signal(void)
+static void handled_signals(sigset_t *out)
 {
-    sigset_t ends;
-    int signal_number;
-    (void)sigemptyset(&ends);
-    (void)sigaddset(&ends, SIGTERM);
-    (void)sigaddset(&ends, SIGINT);
-    (void)sigwait(&ends, &signal_number);
+    (void)sigemptyset(out);
+    (void)sigaddset(out, SIGTERM);
+    (void)sigaddset(out, SIGINT);
+    (void)sigaddset(out, SIGHUP);
+}
+
+static int wait_for_signal(void)
+{
+    sigset_t handled;
+    int signal_number = SIGTERM;
+    handled_signals(&handled);
+    (void)sigwait(&handled, &signal_number);
+    return signal_number;
 }
 
 static void block_signals(void)
 {
-    sigset_t ends;
-    (void)sigemptyset(&ends);
-    (void)sigaddset(&ends, SIGTERM);
-    (void)sigaddset(&ends, SIGINT);
-    (void)pthread_sigmask(SIG_BLOCK, &ends, NULL);
+    sigset_t handled;
+    handled_signals(&handled);
+    (void)pthread_sigmask(SIG_BLOCK, &handled, NULL);
 }
 
-static int serve(struct config *config, struct harness *harness)
+static void reload(struct node *node, const struct arguments *arguments)
+{
+    struct config *config = NULL;
+    struct error err = {""};
+    if (config_load(&config, arguments->config_path, arguments->overrides,
+                    arguments->override_count, NULL, &err) != 0) {
+        (void)fprintf(stderr, "node_harness: %s\n", err.text);
+        return;
+    }
+    node_reconfigure(node, config);
+    config_release(config);
+    (void)printf("reloaded\n");
+    (void)fflush(stdout);
+}
+
+static int serve(struct config *config, struct harness *harness, const struct arguments *arguments)
 {
     const struct instance_sink sink = {harness,     sink_begin, sink_write,
                                        sink_commit, sink_abort, sink_ended};
@@ -216,7 +245,8 @@ static int serve(struct config *config, struct harness *harness)
     }
     (void)printf("port %u\n", node_port(node));
     (void)fflush(stdout);
-    wait_for_signal();
+    while (wait_for_signal() == SIGHUP)
+        reload(node, arguments);
     node_stop(node);
     struct node_counters counters;
     node_counters(node, &counters);
@@ -232,23 +262,19 @@ int main(int argc, char **argv)
 {
     struct harness harness = {
         .refuse_after = UINT64_MAX, .commit_to_disk = true, .lock = PTHREAD_MUTEX_INITIALIZER};
-    const char *overrides[OVERRIDES_MAX];
+    struct arguments arguments = {.override_count = 0};
     struct config *config = NULL;
     struct error err = {""};
-    if (argc < 3) {
-        (void)fprintf(stderr, "usage: node_harness CONFIG DIRECTORY [--set KEY=VALUE] …\n");
-        return 2;
-    }
-    harness.directory = argv[2];
-    size_t count = read_arguments(argc, argv, &harness, overrides);
-    if (config_load(&config, argv[1], overrides, count, NULL, &err) != 0) {
+    read_arguments(argc, argv, &harness, &arguments);
+    if (config_load(&config, arguments.config_path, arguments.overrides, arguments.override_count,
+                    NULL, &err) != 0) {
         (void)fprintf(stderr, "node_harness: %s\n", err.text);
         return 2;
     }
     harness.index = open_in(harness.directory, "index");
     harness.events = open_in(harness.directory, "events");
     block_signals();
-    int result = serve(config, &harness);
+    int result = serve(config, &harness, &arguments);
     config_release(config);
     return fclose(harness.index) == 0 && fclose(harness.events) == 0 ? result : 1;
 }
