@@ -1,13 +1,14 @@
 /* The table of coded character sets, and decoding of runs of bytes that lie in one set.
  *
  * ASCII, Latin-1, UTF-8 and JIS X 0201 are decoded here; the others through iconv, opened per run,
- * so that there is no state to share. What comes out is code points, and leaves through text_put.
+ * so that threads share no converter. What comes out is code points, and leaves through text_put.
  */
 #include "coded_set.h"
 
 #include <ctype.h>
 #include <errno.h>
 #include <iconv.h>
+#include <stdatomic.h>
 #include <string.h>
 #include <wchar.h>
 
@@ -145,10 +146,23 @@ static bool is_cut(const uint8_t *bytes, size_t valid)
     return false;
 }
 
-static int decode_by_iconv(const char *name, const uint8_t *bytes, size_t length,
-                           struct text_out *out)
+/* The first converter of each encoding stays open, unused, until the process ends: glibc unloads a
+ * conversion's module with its last converter, and loading it again takes a global lock and a
+ * hundred times as long as the conversion. */
+static _Atomic(iconv_t) kept_open[SET_COUNT][2];
+
+static int close_converter(_Atomic(iconv_t) *kept, iconv_t converter)
 {
-    iconv_t converter = iconv_open("WCHAR_T", name);
+    iconv_t none = NULL;
+    if (atomic_load(kept) == NULL && atomic_compare_exchange_strong(kept, &none, converter))
+        return 0;
+    return iconv_close(converter);
+}
+
+static int decode_by_iconv(const struct coded_set *set, bool wider, const uint8_t *bytes,
+                           size_t length, struct text_out *out)
+{
+    iconv_t converter = iconv_open("WCHAR_T", wider ? set->wider : set->conversion);
     if (converter == (iconv_t)-1)
         return -1;
     char *next = (char *)(uintptr_t)bytes; /* iconv does not write to it */
@@ -168,7 +182,7 @@ static int decode_by_iconv(const char *name, const uint8_t *bytes, size_t length
             result = -1;
         break;
     }
-    if (iconv_close(converter) != 0)
+    if (close_converter(&kept_open[set - sets][wider], converter) != 0)
         result = -1;
     return result;
 }
@@ -177,10 +191,10 @@ static int decode_wider(const struct coded_set *set, const uint8_t *bytes, size_
                         struct text_out *out)
 {
     struct text_out before = *out;
-    if (decode_by_iconv(set->conversion, bytes, length, out) == 0)
+    if (decode_by_iconv(set, false, bytes, length, out) == 0)
         return 0;
     *out = before;
-    return set->wider ? decode_by_iconv(set->wider, bytes, length, out) : -1;
+    return set->wider ? decode_by_iconv(set, true, bytes, length, out) : -1;
 }
 
 /* Bytes 21–7E in pairs; EUC has the same pairs with the high bit, JIS X 0212 behind 8F. */
