@@ -369,6 +369,8 @@ ROWS
         [ "$(grep -c ' stored, ' log)" -eq "$expected" ]
         [ ! -s kept/index ]
     done
+    grep -q 'a command came on a context that was not accepted' log
+    grep -q 'it asked for release before its message was complete' log
     wait_until echoscu -aec AURABRIDGE 127.0.0.1 "$PORT"
     stop_node
     [ "$(counter aborted)" -eq "$expected" ]
