@@ -2,6 +2,7 @@
 #include "study_json.h"
 
 #include "aurabridge/clock.h"
+#include "aurabridge/text.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -52,7 +53,7 @@ static int set_reason(struct json *object, const struct operate_target *target,
         (void)snprintf(text, sizeof text, "destination %s is paused: %s", study->destination,
                        pause);
     else
-        (void)snprintf(text, sizeof text, "%s", study->reason);
+        text_copy(text, sizeof text, study->reason);
     int failed = json_set_string(object, "reason", text);
     failed |= set_time(object, "retry_at", pause[0] ? until : study->retry_at_ms);
     return failed;
@@ -118,10 +119,10 @@ static int count_patient(void *context, const struct ledger_instance *instance)
 {
     struct patients *patients = context;
     struct patient found = {.instances = 1};
-    (void)snprintf(found.id, sizeof found.id, "%s",
-                   attributes_get(&instance->attributes, ATTRIBUTE_PATIENT_ID));
-    (void)snprintf(found.issuer, sizeof found.issuer, "%s",
-                   attributes_get(&instance->attributes, ATTRIBUTE_ISSUER_OF_PATIENT_ID));
+    text_copy(found.id, sizeof found.id,
+              attributes_get(&instance->attributes, ATTRIBUTE_PATIENT_ID));
+    text_copy(found.issuer, sizeof found.issuer,
+              attributes_get(&instance->attributes, ATTRIBUTE_ISSUER_OF_PATIENT_ID));
     for (size_t i = 0; i < patients->count; i++) {
         struct patient *known = &patients->items[i];
         if (strcmp(known->id, found.id) == 0 && strcmp(known->issuer, found.issuer) == 0) {

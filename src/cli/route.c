@@ -6,6 +6,7 @@
 #include "aurabridge/fs.h"
 #include "aurabridge/part10.h"
 #include "aurabridge/route.h"
+#include "aurabridge/text.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -44,7 +45,7 @@ static int scan_file(int fd, const char *path, const char *charset, uint32_t tag
     }
     struct dataset_result result;
     dataset_scanner_finish(scanner, &result);
-    (void)snprintf(value, ATTRIBUTE_VALUE_SIZE, "%s", dataset_scanner_value(scanner, tag));
+    text_copy(value, ATTRIBUTE_VALUE_SIZE, dataset_scanner_value(scanner, tag));
     dataset_scanner_free(scanner);
     return failed;
 }
@@ -142,7 +143,7 @@ int command_route(int argc, char **argv)
     const char *from = option_text(&line, "from", "127.0.0.1");
     if (strchr(from, '/') || network_parse(&address, from) != 0)
         return command_misused(&line, "--from takes an IP address, not %s", from);
-    (void)snprintf(sender.peer_address, sizeof sender.peer_address, "%s", from);
+    text_copy(sender.peer_address, sizeof sender.peer_address, from);
     struct config *config = NULL;
     struct error err;
     if (command_load_config(&config, &line, &err) != 0)

@@ -8,9 +8,9 @@
 #include "aurabridge/identifier.h"
 #include "aurabridge/log.h"
 #include "aurabridge/route.h"
+#include "aurabridge/text.h"
 
 #include <inttypes.h>
-#include <stdio.h>
 #include <string.h>
 
 int announce_lift(struct stage *stage)
@@ -97,8 +97,7 @@ static int choose_assembly_id(struct stage *stage)
 {
     struct ledger_upload *upload = &stage->study.upload;
     if (stage->lift.assembly_id[0]) {
-        (void)snprintf(upload->assembly_id, sizeof upload->assembly_id, "%s",
-                       stage->lift.assembly_id);
+        text_copy(upload->assembly_id, sizeof upload->assembly_id, stage->lift.assembly_id);
         return 0;
     }
     struct error err;

@@ -2,6 +2,7 @@
 #include "delivery.h"
 
 #include "aurabridge/log.h"
+#include "aurabridge/text.h"
 
 #include <inttypes.h>
 #include <limits.h>
@@ -226,7 +227,7 @@ void deliveries_pause_of(struct delivery *first, const char *destination,
         return;
     pthread_mutex_lock(&delivery->gate.lock);
     if (delivery->gate.paused) {
-        (void)snprintf(reason, LEDGER_REASON_SIZE, "%s", delivery->gate.reason);
+        text_copy(reason, LEDGER_REASON_SIZE, delivery->gate.reason);
         *until_ms = delivery->gate.until_ms;
     }
     pthread_mutex_unlock(&delivery->gate.lock);

@@ -3,9 +3,9 @@
 #include "gate.h"
 
 #include "aurabridge/identifier.h"
+#include "aurabridge/text.h"
 
 #include <limits.h>
-#include <stdio.h>
 
 void gate_init(struct gate *gate)
 {
@@ -65,7 +65,7 @@ int64_t gate_pause(struct gate *gate, const char *reason, int64_t now_ms, int64_
     }
     gate->paused = true;
     gate->probing = false;
-    (void)snprintf(gate->reason, sizeof gate->reason, "%s", reason);
+    text_copy(gate->reason, sizeof gate->reason, reason);
     int64_t until = gate->until_ms;
     pthread_mutex_unlock(&gate->lock);
     return until;

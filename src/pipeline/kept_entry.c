@@ -45,7 +45,8 @@ static int save_one(const struct spool *spool, const struct config_map_entry *en
 {
     char key[ROUTE_KEY_SIZE];
     char path[FS_PATH_MAX];
-    route_key(key, entry, NULL);
+    if (route_key(key, entry, NULL) != 0)
+        return error_set(err, "no memory for a route key");
     if (entry_path(path, spool, key, err) != 0)
         return -1;
     struct json *root = entry_to_json(entry);

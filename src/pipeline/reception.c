@@ -5,9 +5,9 @@
 
 #include "aurabridge/log.h"
 #include "aurabridge/route.h"
+#include "aurabridge/text.h"
 
 #include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -23,7 +23,7 @@ struct instance {
 static void refuse(struct dimse_answer *answer, uint16_t status, const char *comment)
 {
     answer->status = status;
-    (void)snprintf(answer->comment, sizeof answer->comment, "%s", comment);
+    text_copy(answer->comment, sizeof answer->comment, comment);
 }
 
 /* What the sender may know of a disk's trouble; the log has the figures. */
@@ -149,9 +149,10 @@ static int publish_and_record(struct instance *instance, const struct stored_ins
     const struct config_map_entry *entry = route_match(config, &instance->association);
     char key[ROUTE_KEY_SIZE];
     char file_name[STORED_NAME_SIZE];
-    route_key(key, entry, &instance->association);
-    struct error err;
-    int failed = spool_writer_publish(instance->writer, study_uid, key, file_name, &err);
+    struct error err = {.text = "out of memory"};
+    int failed = route_key(key, entry, &instance->association);
+    if (!failed)
+        failed = spool_writer_publish(instance->writer, study_uid, key, file_name, &err);
     if (failed) {
         refuse_for_disk(instance, answer, failed, &err);
         return -1;

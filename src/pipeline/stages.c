@@ -5,6 +5,7 @@
 
 #include "aurabridge/identifier.h"
 #include "aurabridge/log.h"
+#include "aurabridge/text.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -23,7 +24,7 @@ enum stage_result stage_ends(struct stage *stage, enum stage_result result, int6
 {
     stage->result = result;
     stage->delay_ms = delay_ms;
-    (void)snprintf(stage->reason, sizeof stage->reason, "%s", reason);
+    text_copy(stage->reason, sizeof stage->reason, reason);
     return result;
 }
 
@@ -113,8 +114,7 @@ static enum stage_result pack(struct stage *stage)
         upload->upload_url[0] = '\0';
         upload->upload_offset = 0;
     }
-    (void)snprintf(upload->package_digest, sizeof upload->package_digest, "%s",
-                   package_digest(package));
+    text_copy(upload->package_digest, sizeof upload->package_digest, package_digest(package));
     package_close(package);
     if (stage_record(stage) != 0)
         return stage->result;

@@ -2,7 +2,8 @@
  * the ledger's rows at the first question. */
 #include "study_values.h"
 
-#include <stdio.h>
+#include "aurabridge/text.h"
+
 #include <string.h>
 
 void study_values_init(struct study_values *values, struct ledger *ledger, struct spool *spool,
@@ -72,8 +73,7 @@ static int first_value(void *context, uint32_t tag, char value[ATTRIBUTE_VALUE_S
                                                   gather_one, values, err) != 0)
             return -1;
         values->gathered = true;
-        (void)snprintf(value, ATTRIBUTE_VALUE_SIZE, "%s",
-                       attributes_get(&values->first, attribute));
+        text_copy(value, ATTRIBUTE_VALUE_SIZE, attributes_get(&values->first, attribute));
         *differs = values->differs[attribute];
         return 0;
     }

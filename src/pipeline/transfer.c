@@ -2,6 +2,7 @@
  * are in the ledger, so that the next attempt, in this life or the next, goes on from there. */
 #include "stage.h"
 
+#include "aurabridge/text.h"
 #include "aurabridge/tus.h"
 
 #include <stdio.h>
@@ -17,7 +18,7 @@ static int record_progress(void *context, const char *url, uint64_t offset)
 {
     struct stage *stage = context;
     struct ledger_upload *upload = &stage->study.upload;
-    (void)snprintf(upload->upload_url, sizeof upload->upload_url, "%s", url);
+    text_copy(upload->upload_url, sizeof upload->upload_url, url);
     upload->upload_offset = offset;
     return stage_record_step(stage, url[0] ? STEP_UPLOAD_CREATED : STEP_START_DONE);
 }
@@ -54,7 +55,7 @@ static void describe(struct transfer *transfer, struct stage *stage)
         .cancelled = delivery_worker_stops,
         .cancel_context = stage->worker,
     };
-    (void)snprintf(tus->url, sizeof tus->url, "%s", upload->upload_url);
+    text_copy(tus->url, sizeof tus->url, upload->upload_url);
 }
 
 /* Runs Tus, with one new lift token and one new upload at most: what needs more waits for the

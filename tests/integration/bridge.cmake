@@ -1,0 +1,14 @@
+# The whole bridge against the sandbox and the real Tus server, with real senders.
+set(AURABRIDGE_WORLD
+  "AURABRIDGE=$<TARGET_FILE:aurabridge>"
+  "AURABRIDGE_DICOM=${AURABRIDGE_DICOM_DIRECTORY}"
+  "AURABRIDGE_SUPPORT=${CMAKE_SOURCE_DIR}/tests/support")
+
+function(aurabridge_world_test name label)
+  add_test(NAME integration_${name} COMMAND bats ${CMAKE_CURRENT_LIST_DIR}/${name}.bats)
+  set_tests_properties(integration_${name} PROPERTIES TIMEOUT 900 LABELS ${label}
+    ENVIRONMENT "${AURABRIDGE_WORLD}")
+endfunction()
+
+aurabridge_world_test(bridge integration)
+aurabridge_world_test(memory release)
