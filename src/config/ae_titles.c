@@ -17,8 +17,8 @@ static int read_plain(struct config_ae_title *out, const struct reading *reading
 static int read_one(struct config_ae_title *out, const struct reading *reading,
                     const struct node *node, struct error *err)
 {
-    if (node_is_absent(node))
-        return node_error(err, node, NULL, "is empty; write an AE title");
+    if (document_node_is_absent(node))
+        return document_node_error(err, node, NULL, "is empty; write an AE title");
     if (node->kind == NODE_TEXT)
         return read_plain(out, reading, node, err);
     return section_read(reading, node, "dicom.ae_titles[].", out, err);
@@ -28,12 +28,12 @@ int ae_titles_load(const struct reading *reading, const struct node *node, struc
 {
     struct config *config = reading->config;
     if (node->kind != NODE_LIST || node->count == 0)
-        return node_error(err, node, NULL, "must be a list with at least one AE title");
+        return document_node_error(err, node, NULL, "must be a list with at least one AE title");
     if (node->count > AE_TITLES_MAX)
-        return node_error(err, node, NULL, "has more than %d AE titles", AE_TITLES_MAX);
+        return document_node_error(err, node, NULL, "has more than %d AE titles", AE_TITLES_MAX);
     config->dicom.ae_titles = calloc(node->count, sizeof *config->dicom.ae_titles);
     if (!config->dicom.ae_titles)
-        return node_error(err, node, NULL, "memory is short");
+        return document_node_error(err, node, NULL, "memory is short");
     for (size_t i = 0; i < node->count; i++) {
         struct config_ae_title *title = &config->dicom.ae_titles[i];
         config->dicom.ae_title_count = i + 1;
@@ -41,9 +41,10 @@ int ae_titles_load(const struct reading *reading, const struct node *node, struc
             return -1;
         for (size_t j = 0; j < i; j++) {
             if (strcmp(config->dicom.ae_titles[j].name, title->name) == 0)
-                return node_error(err, node->children[i], NULL,
-                                  "the AE title %s stands twice, also as number %zu; remove one",
-                                  title->name, j + 1);
+                return document_node_error(
+                    err, node->children[i], NULL,
+                    "the AE title %s stands twice, also as number %zu; remove one", title->name,
+                    j + 1);
         }
     }
     return 0;

@@ -24,14 +24,14 @@ static int directory_of(char out[FS_PATH_MAX], const char *path, struct error *e
 static int refuse_pair(const struct node *root, const char *section, const char *key,
                        const char *least, struct error *err)
 {
-    const struct node *mapping = node_get(root, section);
+    const struct node *mapping = document_node_get(root, section);
     const struct node *inner =
-        strcmp(section, "upload") == 0 ? node_get(mapping, "retry") : mapping;
-    const struct node *value = node_get(inner, key);
+        strcmp(section, "upload") == 0 ? document_node_get(mapping, "retry") : mapping;
+    const struct node *value = document_node_get(inner, key);
     if (value)
-        return node_error(err, value, NULL, "must be at least %s", least);
-    return node_error(err, inner ? inner : root, inner ? key : section, "must be at least %s",
-                      least);
+        return document_node_error(err, value, NULL, "must be at least %s", least);
+    return document_node_error(err, inner ? inner : root, inner ? key : section,
+                               "must be at least %s", least);
 }
 
 static int check_pairs(const struct config *config, const struct node *root, struct error *err)
@@ -51,14 +51,14 @@ static int read_document(struct node **out, const char *path, const char *const 
 {
     if (yaml_parse_file(out, path, err) != 0)
         return -1;
-    if (node_is_absent(*out)) {
-        node_free(*out);
-        *out = node_new(NODE_MAPPING, path, 1);
+    if (document_node_is_absent(*out)) {
+        document_node_free(*out);
+        *out = document_node_new(NODE_MAPPING, path, 1);
         if (!*out)
             return error_set(err, "%s: memory is short", path);
     }
     if ((*out)->kind != NODE_MAPPING)
-        return node_error(err, *out, NULL, "must be a mapping with dicom, destinations …");
+        return document_node_error(err, *out, NULL, "must be a mapping with dicom, destinations …");
     return overrides_apply(*out, overrides, override_count, err);
 }
 
@@ -92,6 +92,6 @@ int config_load(struct config **out, const char *path, const char *const *overri
 
 cleanup:
     config_release(config);
-    node_free(root);
+    document_node_free(root);
     return result;
 }

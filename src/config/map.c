@@ -14,7 +14,7 @@
  * YAML_DEPTH_MAX. */
 static struct json *context_of(const struct node *node)
 {
-    if (node_is_absent(node))
+    if (document_node_is_absent(node))
         return json_new_null();
     if (node->kind == NODE_TEXT) {
         if (node->plain && (strcmp(node->text, "true") == 0 || strcmp(node->text, "false") == 0))
@@ -36,12 +36,12 @@ static struct json *context_of(const struct node *node)
 
 static int read_context(struct config_map_entry *out, const struct node *node, struct error *err)
 {
-    if (node_is_absent(node))
+    if (document_node_is_absent(node))
         return 0;
     if (node->kind != NODE_MAPPING)
-        return node_error(err, node, NULL, "must be a mapping: keys with texts, indented");
+        return document_node_error(err, node, NULL, "must be a mapping: keys with texts, indented");
     out->context = context_of(node);
-    return out->context ? 0 : node_error(err, node, NULL, "memory is short");
+    return out->context ? 0 : document_node_error(err, node, NULL, "memory is short");
 }
 
 static int check_destination(const struct config *config, const struct config_map_entry *entry,
@@ -55,10 +55,10 @@ static int check_destination(const struct config *config, const struct config_ma
         (void)snprintf(known + used, sizeof known - used, "%s%s", i ? ", " : "",
                        config->destinations[i].name);
     }
-    const struct node *name = node_get(node, "destination");
+    const struct node *name = document_node_get(node, "destination");
     char value[NODE_SHOWN_SIZE];
-    return node_error(err, name, NULL, "there is no destination \"%s\"; configured: %s",
-                      node_shown(value, name), known);
+    return document_node_error(err, name, NULL, "there is no destination \"%s\"; configured: %s",
+                               document_node_shown(value, name), known);
 }
 
 static int read_entry(struct config_map_entry *out, const struct reading *reading,
@@ -68,31 +68,33 @@ static int read_entry(struct config_map_entry *out, const struct reading *readin
     out->line = node->file ? node->line : 0;
     out->file = strdup(node->file ? node->file : "--set");
     if (!out->file)
-        return node_error(err, node, NULL, "memory is short");
+        return document_node_error(err, node, NULL, "memory is short");
     if (node->kind != NODE_MAPPING)
-        return node_error(err, node, NULL, "must be a mapping with called, destination, context …");
+        return document_node_error(err, node, NULL,
+                                   "must be a mapping with called, destination, context …");
     if (section_read(reading, node, "ae_title_map[].", out, err) != 0 ||
         check_destination(reading->config, out, node, err) != 0)
         return -1;
-    return read_context(out, node_get(node, "context"), err);
+    return read_context(out, document_node_get(node, "context"), err);
 }
 
 static int read_entries(const struct reading *reading, const struct node *node, struct error *err)
 {
     struct config *config = reading->config;
-    if (node->kind == NODE_LIST ? node->count == 0 : node_is_absent(node)) {
+    if (node->kind == NODE_LIST ? node->count == 0 : document_node_is_absent(node)) {
         char place[NODE_PLACE_SIZE];
-        node_place(place, node, NULL);
+        document_node_place(place, node, NULL);
         log_warning("config", "%s: no entries; every study will be held as unrouted", place);
         return 0;
     }
     if (node->kind != NODE_LIST)
-        return node_error(err, node, NULL, "must be a list of entries, each starting with \"- \"");
+        return document_node_error(err, node, NULL,
+                                   "must be a list of entries, each starting with \"- \"");
     if (node->count > ENTRIES_MAX)
-        return node_error(err, node, NULL, "has more than %d entries", ENTRIES_MAX);
+        return document_node_error(err, node, NULL, "has more than %d entries", ENTRIES_MAX);
     config->entries = calloc(node->count, sizeof *config->entries);
     if (!config->entries)
-        return node_error(err, node, NULL, "memory is short");
+        return document_node_error(err, node, NULL, "memory is short");
     for (size_t i = 0; i < node->count; i++) {
         config->entry_count = i + 1;
         if (read_entry(&config->entries[i], reading, node->children[i], err) != 0)
@@ -113,12 +115,12 @@ static int read_file(const struct reading *reading, const struct node *node, str
         size_t length = strlen(config->ae_title_map_path);
         if (strncmp(detail.text, config->ae_title_map_path, length) == 0)
             return error_set(err, "%s", detail.text);
-        return node_error(err, node, NULL, "%s", detail.text);
+        return document_node_error(err, node, NULL, "%s", detail.text);
     }
     root->key = strdup("ae_title_map");
     int result = root->key ? read_entries(reading, root, err)
-                           : node_error(err, node, NULL, "memory is short");
-    node_free(root);
+                           : document_node_error(err, node, NULL, "memory is short");
+    document_node_free(root);
     return result;
 }
 
@@ -128,6 +130,6 @@ int map_load(const struct reading *reading, const struct node *node, struct erro
         return read_file(reading, node, err);
     reading->config->ae_title_map_path = strdup("");
     if (!reading->config->ae_title_map_path)
-        return node_error(err, node, NULL, "memory is short");
+        return document_node_error(err, node, NULL, "memory is short");
     return read_entries(reading, node, err);
 }

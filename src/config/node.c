@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-struct node *node_new(enum node_kind kind, const char *file, unsigned line)
+struct node *document_node_new(enum node_kind kind, const char *file, unsigned line)
 {
     struct node *node = calloc(1, sizeof *node);
     if (!node)
@@ -17,19 +17,19 @@ struct node *node_new(enum node_kind kind, const char *file, unsigned line)
 }
 
 /* Recursion is bounded by YAML_DEPTH_MAX. */
-void node_free(struct node *node)
+void document_node_free(struct node *node)
 {
     if (!node)
         return;
     for (size_t i = 0; i < node->count; i++)
-        node_free(node->children[i]);
+        document_node_free(node->children[i]);
     free(node->children);
     free(node->text);
     free(node->key);
     free(node);
 }
 
-int node_add(struct node *parent, const char *key, struct node *child)
+int document_node_add(struct node *parent, const char *key, struct node *child)
 {
     if (parent->count == parent->capacity) {
         size_t capacity = parent->capacity ? parent->capacity * 2 : 8;
@@ -50,7 +50,7 @@ int node_add(struct node *parent, const char *key, struct node *child)
     return 0;
 }
 
-struct node *node_get(const struct node *mapping, const char *key)
+struct node *document_node_get(const struct node *mapping, const char *key)
 {
     if (!mapping || mapping->kind != NODE_MAPPING)
         return NULL;
@@ -61,12 +61,12 @@ struct node *node_get(const struct node *mapping, const char *key)
     return NULL;
 }
 
-void node_remove(struct node *mapping, const char *key)
+void document_node_remove(struct node *mapping, const char *key)
 {
     for (size_t i = 0; i < mapping->count; i++) {
         if (strcmp(mapping->children[i]->key, key) != 0)
             continue;
-        node_free(mapping->children[i]);
+        document_node_free(mapping->children[i]);
         memmove(mapping->children + i, mapping->children + i + 1,
                 (mapping->count - i - 1) * sizeof *mapping->children);
         mapping->count--;
@@ -74,7 +74,7 @@ void node_remove(struct node *mapping, const char *key)
     }
 }
 
-bool node_is_absent(const struct node *node)
+bool document_node_is_absent(const struct node *node)
 {
     static const char *const nothing[] = {"", "~", "null", "Null", "NULL"};
     if (!node)
@@ -100,7 +100,7 @@ static void append_key(char *out, const char *key)
     out[used] = '\0';
 }
 
-void node_path(char out[NODE_PATH_SIZE], const struct node *node, const char *child)
+void document_node_path(char out[NODE_PATH_SIZE], const struct node *node, const char *child)
 {
     const struct node *chain[YAML_DEPTH_MAX + 2];
     size_t depth = 0;
@@ -119,10 +119,10 @@ void node_path(char out[NODE_PATH_SIZE], const struct node *node, const char *ch
         append_key(out, child);
 }
 
-void node_place(char out[NODE_PLACE_SIZE], const struct node *node, const char *child)
+void document_node_place(char out[NODE_PLACE_SIZE], const struct node *node, const char *child)
 {
     char path[NODE_PATH_SIZE];
-    node_path(path, node, child);
+    document_node_path(path, node, child);
     const char *between = path[0] ? ": " : "";
     if (node->file)
         (void)snprintf(out, NODE_PLACE_SIZE, "%.700s:%u%s%s", node->file, node->line, between,
@@ -131,12 +131,12 @@ void node_place(char out[NODE_PLACE_SIZE], const struct node *node, const char *
         (void)snprintf(out, NODE_PLACE_SIZE, "--set %s", path);
 }
 
-int node_error(struct error *err, const struct node *node, const char *child, const char *format,
-               ...)
+int document_node_error(struct error *err, const struct node *node, const char *child,
+                        const char *format, ...)
 {
     char place[NODE_PLACE_SIZE];
     char text[ERROR_TEXT_MAX];
-    node_place(place, node, child);
+    document_node_place(place, node, child);
     va_list arguments;
     va_start(arguments, format);
     (void)vsnprintf(text, sizeof text, format, arguments);
@@ -144,7 +144,7 @@ int node_error(struct error *err, const struct node *node, const char *child, co
     return error_set(err, "%s: %s", place, text);
 }
 
-const char *node_shown(char out[NODE_SHOWN_SIZE], const struct node *text)
+const char *document_node_shown(char out[NODE_SHOWN_SIZE], const struct node *text)
 {
     size_t i = 0;
     for (; text->text[i] && i + 1 < NODE_SHOWN_SIZE; i++) {

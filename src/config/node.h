@@ -35,39 +35,39 @@ int yaml_parse(struct node **out, const char *file, const char *text, size_t len
                struct error *err);
 int yaml_parse_file(struct node **out, const char *file, struct error *err);
 
-void node_free(struct node *node);
+void document_node_free(struct node *node);
 
 /* Makes a node that belongs to nobody yet. Null when memory is short. */
-struct node *node_new(enum node_kind kind, const char *file, unsigned line);
+struct node *document_node_new(enum node_kind kind, const char *file, unsigned line);
 
 /* Appends to a list or mapping, which owns the child then; `key` is copied, null in a list. Returns
  * 0, or -1 when memory is short (the child is still the caller's). */
-int node_add(struct node *parent, const char *key, struct node *child);
+int document_node_add(struct node *parent, const char *key, struct node *child);
 
 /* The value of a key; null when it is not there or `mapping` is null or no mapping. */
-struct node *node_get(const struct node *mapping, const char *key);
+struct node *document_node_get(const struct node *mapping, const char *key);
 
 /* Removes and frees the value of a key, if there is one. */
-void node_remove(struct node *mapping, const char *key);
+void document_node_remove(struct node *mapping, const char *key);
 
 /* No value was given: null pointer, nothing behind the colon, "~" or "null". */
-bool node_is_absent(const struct node *node);
+bool document_node_is_absent(const struct node *node);
 
 /* "dicom.ae_titles[2].name"; control characters become "?", too long a path is cut. */
 #define NODE_PATH_SIZE 256
-void node_path(char out[NODE_PATH_SIZE], const struct node *node, const char *child);
+void document_node_path(char out[NODE_PATH_SIZE], const struct node *node, const char *child);
 
 /* "etc/aurabridge.yaml:12: dicom.max_pdu: " or "--set dicom.max_pdu: ", then the text. `child`
  * names a key below `node` (for one that is missing), or is null. Returns -1. */
-int node_error(struct error *err, const struct node *node, const char *child, const char *format,
-               ...) __attribute__((format(printf, 4, 5)));
+int document_node_error(struct error *err, const struct node *node, const char *child,
+                        const char *format, ...) __attribute__((format(printf, 4, 5)));
 
 /* The same place without a text of its own, to put before a warning. */
 #define NODE_PLACE_SIZE 1024
-void node_place(char out[NODE_PLACE_SIZE], const struct node *node, const char *child);
+void document_node_place(char out[NODE_PLACE_SIZE], const struct node *node, const char *child);
 
 /* A text for an error line: cut, without control characters. Returns `out`. */
 #define NODE_SHOWN_SIZE 64
-const char *node_shown(char out[NODE_SHOWN_SIZE], const struct node *text);
+const char *document_node_shown(char out[NODE_SHOWN_SIZE], const struct node *text);
 
 #endif

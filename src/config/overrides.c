@@ -13,13 +13,13 @@ static struct node *parse_value(const char *text)
     struct node *value = NULL;
     if (yaml_parse(&value, NULL, text, strlen(text), NULL) == 0)
         return value;
-    value = node_new(NODE_TEXT, NULL, 0);
+    value = document_node_new(NODE_TEXT, NULL, 0);
     if (!value)
         return NULL;
     value->text = strdup(text);
     if (value->text)
         return value;
-    node_free(value);
+    document_node_free(value);
     return NULL;
 }
 
@@ -43,19 +43,19 @@ static int check_path(const char *path, size_t length, struct error *err)
 static struct node *descend(struct node *mapping, const char *key, const char *path,
                             struct error *err)
 {
-    struct node *child = node_get(mapping, key);
+    struct node *child = document_node_get(mapping, key);
     if (child && child->kind == NODE_MAPPING)
         return child;
-    if (!node_is_absent(child)) {
+    if (!document_node_is_absent(child)) {
         (void)error_set(err, "--set %s: %s is %s; set it as a whole", path, key,
                         child->kind == NODE_LIST ? "a list" : "a single value");
         return NULL;
     }
-    node_remove(mapping, key);
-    child = node_new(NODE_MAPPING, NULL, 0);
-    if (child && node_add(mapping, key, child) == 0)
+    document_node_remove(mapping, key);
+    child = document_node_new(NODE_MAPPING, NULL, 0);
+    if (child && document_node_add(mapping, key, child) == 0)
         return child;
-    node_free(child);
+    document_node_free(child);
     (void)error_set(err, "--set %s: memory is short", path);
     return NULL;
 }
@@ -73,10 +73,10 @@ static int put(struct node *root, char *path, const char *value, struct error *e
             return -1;
     }
     struct node *child = parse_value(value);
-    node_remove(mapping, key);
-    if (child && node_add(mapping, key, child) == 0)
+    document_node_remove(mapping, key);
+    if (child && document_node_add(mapping, key, child) == 0)
         return 0;
-    node_free(child);
+    document_node_free(child);
     return error_set(err, "--set %s: memory is short", whole);
 }
 

@@ -26,11 +26,12 @@ static int take_value(char **out, const char *value, size_t length, const struct
     while (length > 0 && (value[length - 1] == '\n' || value[length - 1] == '\r'))
         length--;
     if (length == 0)
-        return node_error(err, node, NULL, "%.200s is empty; put the value there", node->text);
+        return document_node_error(err, node, NULL, "%.200s is empty; put the value there",
+                                   node->text);
     for (size_t i = 0; i < length; i++) {
         unsigned char byte = (unsigned char)value[i];
         if (byte <= 0x20 || byte >= 0x7F)
-            return node_error(
+            return document_node_error(
                 err, node, NULL,
                 "%.200s holds a space, a line break or a character that is not ASCII; "
                 "it must hold the value alone, on one line",
@@ -38,7 +39,7 @@ static int take_value(char **out, const char *value, size_t length, const struct
     }
     char *copy = strndup(value, length);
     if (!copy)
-        return node_error(err, node, NULL, "memory is short");
+        return document_node_error(err, node, NULL, "memory is short");
     if (*out)
         wipe(*out, strlen(*out));
     free(*out);
@@ -51,13 +52,14 @@ static int from_environment(char **out, const char *name, const struct node *nod
 {
     const char *value = name[0] ? getenv(name) : NULL;
     if (!value)
-        return node_error(err, node, NULL,
-                          "the environment variable \"%.100s\" is not set; set it where the bridge "
-                          "is started, or use file:PATH",
-                          name);
+        return document_node_error(
+            err, node, NULL,
+            "the environment variable \"%.100s\" is not set; set it where the bridge "
+            "is started, or use file:PATH",
+            name);
     if (strlen(value) > SECRET_MAX)
-        return node_error(err, node, NULL, "%.200s is longer than %d bytes", node->text,
-                          SECRET_MAX);
+        return document_node_error(err, node, NULL, "%.200s is longer than %d bytes", node->text,
+                                   SECRET_MAX);
     return take_value(out, value, strlen(value), node, err);
 }
 
@@ -69,16 +71,16 @@ static int check_file(const char *path, const struct node *node, struct error *e
         int reason = errno;
         struct error detail;
         (void)error_errno(&detail, reason, "cannot read %s", path);
-        return node_error(err, node, NULL,
-                          "%s; put the value into that file, readable by the bridge's user only",
-                          detail.text);
+        return document_node_error(
+            err, node, NULL, "%s; put the value into that file, readable by the bridge's user only",
+            detail.text);
     }
     if (!S_ISREG(status.st_mode))
-        return node_error(err, node, NULL, "%s is no plain file; name a file that holds the value",
-                          path);
+        return document_node_error(err, node, NULL,
+                                   "%s is no plain file; name a file that holds the value", path);
     if (status.st_mode & (S_IRWXO | S_IWGRP)) {
         char place[NODE_PLACE_SIZE];
-        node_place(place, node, NULL);
+        document_node_place(place, node, NULL);
         log_warning("config", "%s: %s is open to other users; run: chmod 0600 %s", place, path,
                     path);
     }
@@ -94,7 +96,8 @@ static int from_file(char **out, const char *path, const struct node *node, stru
     buffer_init(&content, SECRET_MAX);
     int result = fs_read_file(&content, path, &detail);
     if (result != 0)
-        (void)node_error(err, node, NULL, "%s; let the bridge's user read it", detail.text);
+        (void)document_node_error(err, node, NULL, "%s; let the bridge's user read it",
+                                  detail.text);
     else
         result = take_value(out, content.data, content.length, node, err);
     wipe(content.data, content.length);
@@ -108,16 +111,16 @@ int secret_read(char **out, const struct reading *reading, const struct node *no
     static const char *const remedy = "must be env:NAME or file:PATH; the value itself does not "
                                       "belong into the configuration";
     if (node->kind != NODE_TEXT)
-        return node_error(err, node, NULL, "%s", remedy);
+        return document_node_error(err, node, NULL, "%s", remedy);
     if (strncmp(node->text, "env:", 4) == 0)
         return from_environment(out, node->text + 4, node, err);
     if (strncmp(node->text, "file:", 5) != 0 || node->text[5] == '\0')
-        return node_error(err, node, NULL, "%s", remedy);
+        return document_node_error(err, node, NULL, "%s", remedy);
     const char *name = node->text + 5;
     char path[FS_PATH_MAX];
     if (name[0] == '/' || !node->file)
         return from_file(out, name, node, err);
     if (fs_join(path, reading->directory, name, err) != 0)
-        return node_error(err, node, NULL, "the path is too long");
+        return document_node_error(err, node, NULL, "the path is too long");
     return from_file(out, path, node, err);
 }

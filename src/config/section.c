@@ -15,7 +15,7 @@ static int refuse_unknown(const struct node *mapping, const char *prefix, struct
             continue;
         char suggestion[512];
         schema_suggest(suggestion, sizeof suggestion, prefix, child->key);
-        return node_error(err, child, NULL, "unknown key; %s", suggestion);
+        return document_node_error(err, child, NULL, "unknown key; %s", suggestion);
     }
     return 0;
 }
@@ -30,7 +30,7 @@ static int read_default(const struct reading *reading, const struct schema_key *
     if (yaml_parse(&node, NULL, key->fallback, strlen(key->fallback), err) != 0)
         return error_wrap(err, "the default of %s", key->path);
     int result = value_read(reading, key, node, value, err);
-    node_free(node);
+    document_node_free(node);
     return result != 0 ? error_wrap(err, "the default of %s", key->path) : 0;
 }
 
@@ -39,7 +39,7 @@ static int refuse_missing(const struct node *mapping, const struct schema_key *k
 {
     if (!mapping)
         return error_set(err, "%s is missing; for example %s", key->path, key->example);
-    return node_error(err, mapping, leaf, "is missing; for example %s", key->example);
+    return document_node_error(err, mapping, leaf, "is missing; for example %s", key->example);
 }
 
 static int read_subsection(const struct reading *reading, const struct schema_key *key,
@@ -53,10 +53,11 @@ static int read_subsection(const struct reading *reading, const struct schema_ke
 int section_read(const struct reading *reading, const struct node *mapping, const char *prefix,
                  void *target, struct error *err)
 {
-    if (node_is_absent(mapping))
+    if (document_node_is_absent(mapping))
         mapping = NULL;
     else if (mapping->kind != NODE_MAPPING)
-        return node_error(err, mapping, NULL, "must be a mapping: keys with values, indented");
+        return document_node_error(err, mapping, NULL,
+                                   "must be a mapping: keys with values, indented");
     if (refuse_unknown(mapping, prefix, err) != 0)
         return -1;
     for (size_t i = 0; i < schema_key_count; i++) {
@@ -64,12 +65,12 @@ int section_read(const struct reading *reading, const struct node *mapping, cons
         if (!schema_is_below(key, prefix))
             continue;
         const char *leaf = key->path + strlen(prefix);
-        const struct node *node = node_get(mapping, leaf);
+        const struct node *node = document_node_get(mapping, leaf);
         void *value = (char *)target + key->offset;
         int result = 0;
         if (key->type == VALUE_SECTION)
             result = read_subsection(reading, key, node, target, err);
-        else if (!node_is_absent(node))
+        else if (!document_node_is_absent(node))
             result = value_read(reading, key, node, value, err);
         else if (key->required)
             result = refuse_missing(mapping, key, leaf, err);

@@ -18,13 +18,14 @@ static const char *kind_name(enum node_kind kind)
 static int require_text(const struct node *node, const char *wanted, struct error *err)
 {
     if (node->kind != NODE_TEXT)
-        return node_error(err, node, NULL, "must be %s, not %s", wanted, kind_name(node->kind));
+        return document_node_error(err, node, NULL, "must be %s, not %s", wanted,
+                                   kind_name(node->kind));
     size_t length = strlen(node->text);
     if (length > TEXT_MAX)
-        return node_error(err, node, NULL, "is longer than %d bytes", TEXT_MAX);
+        return document_node_error(err, node, NULL, "is longer than %d bytes", TEXT_MAX);
     for (size_t i = 0; i < length; i++) {
         if ((unsigned char)node->text[i] < 0x20 || node->text[i] == 0x7F)
-            return node_error(err, node, NULL, "holds a control character; remove it");
+            return document_node_error(err, node, NULL, "holds a control character; remove it");
     }
     return 0;
 }
@@ -33,7 +34,7 @@ static int replace_text(char **target, const char *text, const struct node *node
 {
     char *copy = strdup(text);
     if (!copy)
-        return node_error(err, node, NULL, "memory is short");
+        return document_node_error(err, node, NULL, "memory is short");
     free(*target);
     *target = copy;
     return 0;
@@ -48,7 +49,7 @@ int path_resolve(char **out, const struct reading *reading, const struct node *n
     if (!node->file || node->text[0] == '/' || node->text[0] == '\0')
         return replace_text(out, node->text, node, err);
     if (fs_join(path, reading->directory, node->text, err) != 0)
-        return node_error(err, node, NULL, "the path is too long");
+        return document_node_error(err, node, NULL, "the path is too long");
     return replace_text(out, path, node, err);
 }
 
@@ -60,7 +61,8 @@ static int read_text(const struct schema_key *key, const struct node *node, void
     const char *why = key->check ? key->check(node->text) : NULL;
     char value[NODE_SHOWN_SIZE];
     if (why)
-        return node_error(err, node, NULL, "\"%s\" is %s", node_shown(value, node), why);
+        return document_node_error(err, node, NULL, "\"%s\" is %s",
+                                   document_node_shown(value, node), why);
     return replace_text(target, node->text, node, err);
 }
 
@@ -70,9 +72,9 @@ static int read_ae_title(const struct node *node, char *target, struct error *er
         return -1;
     char value[NODE_SHOWN_SIZE];
     if (ae_title_from_field(target, node->text, strlen(node->text)) != 0)
-        return node_error(err, node, NULL,
-                          "\"%s\" is no AE title; write 1 to 16 ASCII characters, no backslash",
-                          node_shown(value, node));
+        return document_node_error(
+            err, node, NULL, "\"%s\" is no AE title; write 1 to 16 ASCII characters, no backslash",
+            document_node_shown(value, node));
     return 0;
 }
 
@@ -114,15 +116,17 @@ static int read_number(const struct schema_key *key, const struct node *node,
     if (require_text(node, kind->wanted, err) != 0)
         return -1;
     if (kind->parse(out, node->text) != 0)
-        return node_error(err, node, NULL, "\"%s\" is not %s; %s", node_shown(value, node),
-                          kind->wanted, kind->remedy);
+        return document_node_error(err, node, NULL, "\"%s\" is not %s; %s",
+                                   document_node_shown(value, node), kind->wanted, kind->remedy);
     if (key->least && kind->parse(&least, key->least) != 0)
-        return node_error(err, node, NULL, "the table's least value %s is wrong", key->least);
+        return document_node_error(err, node, NULL, "the table's least value %s is wrong",
+                                   key->least);
     if (key->most && kind->parse(&most, key->most) != 0)
-        return node_error(err, node, NULL, "the table's largest value %s is wrong", key->most);
+        return document_node_error(err, node, NULL, "the table's largest value %s is wrong",
+                                   key->most);
     if (*out < least || *out > most)
-        return node_error(err, node, NULL, "%s is out of range; use %s to %s",
-                          node_shown(value, node), key->least, key->most);
+        return document_node_error(err, node, NULL, "%s is out of range; use %s to %s",
+                                   document_node_shown(value, node), key->least, key->most);
     return 0;
 }
 
@@ -142,7 +146,8 @@ static int read_boolean(const struct node *node, bool *target, struct error *err
         }
     }
     char value[NODE_SHOWN_SIZE];
-    return node_error(err, node, NULL, "\"%s\" is neither true nor false", node_shown(value, node));
+    return document_node_error(err, node, NULL, "\"%s\" is neither true nor false",
+                               document_node_shown(value, node));
 }
 
 static int read_choice(const struct schema_key *key, const struct node *node, void *target,
@@ -160,7 +165,8 @@ static int read_choice(const struct schema_key *key, const struct node *node, vo
         (void)snprintf(all + used, sizeof all - used, "%s%s", i ? ", " : "", key->choices[i]);
     }
     char value[NODE_SHOWN_SIZE];
-    return node_error(err, node, NULL, "\"%s\" is not one of %s", node_shown(value, node), all);
+    return document_node_error(err, node, NULL, "\"%s\" is not one of %s",
+                               document_node_shown(value, node), all);
 }
 
 static int read_any_number(const struct schema_key *key, const struct node *node, void *target,
@@ -181,7 +187,7 @@ static int read_any_number(const struct schema_key *key, const struct node *node
     else if (number <= UINT32_MAX)
         memcpy(target, &narrow, sizeof narrow);
     else
-        return node_error(err, node, NULL, "is too large");
+        return document_node_error(err, node, NULL, "is too large");
     return 0;
 }
 

@@ -36,10 +36,10 @@ static int take_key(struct builder *builder, const yaml_event_t *event)
 {
     const char *key = (const char *)event->data.scalar.value;
     unsigned line = line_of(event);
-    const struct node *first = node_get(builder->open, key);
+    const struct node *first = document_node_get(builder->open, key);
     if (first) {
         char path[NODE_PATH_SIZE];
-        node_path(path, builder->open, key);
+        document_node_path(path, builder->open, key);
         if (!builder->file)
             return error_set(builder->err, "--set %s: the key stands twice; remove one", path);
         return error_set(builder->err,
@@ -58,7 +58,7 @@ static int place(struct builder *builder, struct node *node)
         return refuse(builder, 0, "memory is short");
     unsigned line = node->line;
     if (++builder->nodes > YAML_NODES_MAX) {
-        node_free(node);
+        document_node_free(node);
         return refuse(builder, line, "too many values");
     }
     if (!builder->open) {
@@ -67,8 +67,8 @@ static int place(struct builder *builder, struct node *node)
     }
     if (builder->key)
         node->line = builder->key_line;
-    if (node_add(builder->open, builder->key, node) != 0) {
-        node_free(node);
+    if (document_node_add(builder->open, builder->key, node) != 0) {
+        document_node_free(node);
         return refuse(builder, line, "memory is short");
     }
     free(builder->key);
@@ -88,12 +88,12 @@ static int take_scalar(struct builder *builder, const yaml_event_t *event)
         return refuse(builder, line_of(event), "a text holds a NUL character");
     if (expects_key(builder))
         return take_key(builder, event);
-    struct node *node = node_new(NODE_TEXT, builder->file, line_of(event));
+    struct node *node = document_node_new(NODE_TEXT, builder->file, line_of(event));
     if (node) {
         node->plain = event->data.scalar.style == YAML_PLAIN_SCALAR_STYLE;
         node->text = strdup(text);
         if (!node->text) {
-            node_free(node);
+            document_node_free(node);
             node = NULL;
         }
     }
@@ -106,7 +106,7 @@ static int open_collection(struct builder *builder, const yaml_event_t *event, e
         return refuse(builder, line_of(event), "a key must be a text, not a list or mapping");
     if (++builder->depth > YAML_DEPTH_MAX)
         return refuse(builder, line_of(event), "nested too deep");
-    struct node *node = node_new(kind, builder->file, line_of(event));
+    struct node *node = document_node_new(kind, builder->file, line_of(event));
     if (place(builder, node) != 0)
         return -1;
     builder->open = node;
@@ -184,7 +184,7 @@ static int build(struct builder *builder, yaml_parser_t *parser)
     }
     if (builder->root)
         return 0;
-    struct node *nothing = node_new(NODE_TEXT, builder->file, 1);
+    struct node *nothing = document_node_new(NODE_TEXT, builder->file, 1);
     if (nothing)
         nothing->plain = true;
     return place(builder, nothing);
@@ -204,7 +204,7 @@ int yaml_parse(struct node **out, const char *file, const char *text, size_t len
     yaml_parser_delete(&parser);
     free(builder.key);
     if (result != 0) {
-        node_free(builder.root);
+        document_node_free(builder.root);
         return -1;
     }
     *out = builder.root;
