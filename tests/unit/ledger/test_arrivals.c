@@ -267,6 +267,12 @@ static void test_a_file_belongs_to_one_row(void)
                     -1);
     CU_ASSERT_EQUAL(bench_study(bench, 1).instances, 1);
     CU_ASSERT_EQUAL(bench_totals(bench).acknowledged, 1);
+    /* What a failing arrival had begun is undone: no study without an instance. */
+    const struct sent elsewhere = {.study = "1.9", .sop = "9.1", .file = "same.dcm"};
+    CU_ASSERT_EQUAL(ledger_instance_received(bench->ledger, &outcome,
+                                             bench_arrival(bench, &elsewhere), &bench->err),
+                    -1);
+    CU_ASSERT_EQUAL(bench_totals(bench).studies[STUDY_RECEIVING], 1);
     SEND(bench, .sop = "1.2");
     CU_ASSERT_TRUE(bench_adds_up(bench));
     bench_free(bench);

@@ -89,6 +89,21 @@ static void test_a_wait_keeps_its_place(void)
     bench_free(bench);
 }
 
+/* The older one waited, the younger has the lower id and never did. */
+static void test_age_counts_not_the_id(void)
+{
+    struct bench *bench = bench_new(false);
+    bench->now = 5000;
+    add_ready(bench, "1.1", "main");
+    bench->now = 3000;
+    add_ready(bench, "1.2", "main");
+    CU_ASSERT_EQUAL(ledger_defer(bench->ledger, 2, 50, "later", true, NULL), 0);
+    CU_ASSERT_EQUAL(claim(bench, 40, NULL), 1);
+    CU_ASSERT_EQUAL(ledger_release_claim(bench->ledger, 1, NULL), 0);
+    CU_ASSERT_EQUAL(claim(bench, 100, NULL), 2);
+    bench_free(bench);
+}
+
 /* Which states are handed out at all. */
 static void test_states_that_are_claimed(void)
 {
@@ -214,6 +229,7 @@ static void test_workers_never_share(void)
 static CU_TestInfo cases[] = {SUITE_CASE(test_oldest_first),
                               SUITE_CASE(test_leases_end),
                               SUITE_CASE(test_a_wait_keeps_its_place),
+                              SUITE_CASE(test_age_counts_not_the_id),
                               SUITE_CASE(test_states_that_are_claimed),
                               SUITE_CASE(test_supplements_wait),
                               SUITE_CASE(test_a_cancelled_one_need_not_wait),
