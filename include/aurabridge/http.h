@@ -48,6 +48,9 @@ struct http_request {
     size_t max_reply; /* bytes of the reply's body that are kept; more is an error */
     bool (*cancelled)(void *context); /* may be null; a true answer ends the call */
     void *cancel_context;
+    /* Uses no kept connection. libcurl sends a request again when a kept connection turns out to
+     * be dead; a request that must never reach the server twice asks for a fresh one. */
+    bool fresh_connection;
 };
 
 /* Why there is no usable answer. */

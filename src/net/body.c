@@ -1,0 +1,59 @@
+/* The body of a request: read as it is sent, from memory or from the caller's source, and read
+ * again from any offset when libcurl has to start over on a new connection. */
+#include "client.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static int read_memory(void *context, uint64_t offset, void *bytes, size_t length, size_t *got,
+                       struct error *err)
+{
+    const struct http_request *request = context;
+    (void)err;
+    size_t left = request->body_length - (size_t)offset;
+    *got = length < left ? length : left;
+    memcpy(bytes, (const char *)request->body + offset, *got);
+    return 0;
+}
+
+void body_choose(struct http_exchange *exchange)
+{
+    const struct http_request *request = exchange->request;
+    exchange->memory = (struct http_upload){
+        .length = request->body_length, .context = (void *)request, .read = read_memory};
+    if (request->upload)
+        exchange->body = request->upload;
+    else if (request->body)
+        exchange->body = &exchange->memory;
+}
+
+size_t body_read(char *out, size_t size, size_t count, void *context)
+{
+    struct http_exchange *exchange = context;
+    const struct http_upload *body = exchange->body;
+    uint64_t left = body->length - exchange->body_offset;
+    size_t room = size * count;
+    size_t want = left < room ? (size_t)left : room;
+    size_t got = 0;
+    if (want == 0)
+        return 0;
+    if (body->read(body->context, exchange->body_offset, out, want, &got, &exchange->read_error) !=
+        0)
+        exchange->read_failed = true;
+    else if (got == 0 || got > want)
+        exchange->read_failed = error_set(&exchange->read_error, "it ended %llu bytes early",
+                                          (unsigned long long)left) != 0;
+    if (exchange->read_failed)
+        return CURL_READFUNC_ABORT;
+    exchange->body_offset += got;
+    return got;
+}
+
+int body_seek(void *context, curl_off_t offset, int origin)
+{
+    struct http_exchange *exchange = context;
+    if (origin != SEEK_SET || offset < 0 || (uint64_t)offset > exchange->body->length)
+        return CURL_SEEKFUNC_FAIL;
+    exchange->body_offset = (uint64_t)offset;
+    return CURL_SEEKFUNC_OK;
+}

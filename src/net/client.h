@@ -1,0 +1,46 @@
+/* What the files of the net room share: the client, and one call on its way. */
+#ifndef AURABRIDGE_NET_CLIENT_H
+#define AURABRIDGE_NET_CLIENT_H
+
+#include "aurabridge/http.h"
+
+#include "trust.h"
+
+#include <curl/curl.h>
+
+#define HTTP_HOST_SIZE 300
+
+struct http_client {
+    CURL *handle; /* keeps its connections from call to call */
+    struct trust *trust;
+    char reason[CURL_ERROR_SIZE];
+};
+
+/* One call, from http_call's entry to its return. */
+struct http_exchange {
+    const struct http_request *request;
+    struct http_reply *reply;
+    struct http_upload memory; /* reads request->body */
+    const struct http_upload *body;
+    uint64_t body_offset;
+    size_t header_bytes; /* of all responses of the call, informational ones included */
+    struct error read_error;
+    bool read_failed, too_large, cancelled, stalled;
+    int64_t moved_bytes, moved_ms; /* the last progress, on the monotonic clock */
+};
+
+/* libcurl's callbacks. */
+size_t body_read(char *out, size_t size, size_t count, void *context);
+int body_seek(void *context, curl_off_t offset, int origin);
+void body_choose(struct http_exchange *exchange);
+size_t reply_body(char *bytes, size_t size, size_t count, void *context);
+size_t reply_header_line(char *bytes, size_t size, size_t count, void *context);
+
+enum http_failure failure_of(const struct http_exchange *exchange, CURLcode code);
+/* Writes the text for exchange->reply->failure. Returns -1. */
+int failure_explain(const struct http_exchange *exchange, const char *reason, struct error *err);
+
+/* Reads Date and Retry-After out of the finished headers. */
+void reply_read_times(struct http_reply *reply);
+
+#endif
