@@ -1,4 +1,5 @@
 /* The driver against a scripted server: each case is a script and what must be the outcome. */
+#include "aurabridge/clock.h"
 #include "scripts.h"
 #include "upload.h"
 
@@ -15,8 +16,10 @@ struct journal {
     bool url_before_bytes; /* the first record came before any byte was read */
     char url[LEDGER_URL_SIZE];
     uint64_t offset;
-    unsigned fails_at;  /* which record fails; 0: none */
-    unsigned cancel_at; /* cancelled once that many requests were made; 0: never */
+    unsigned fails_at;       /* which record fails; 0: none */
+    unsigned cancel_at;      /* cancelled once that many requests were made; 0: never */
+    unsigned cancel_at_poll; /* cancelled from that question on; 0: never */
+    unsigned polls;
     struct http_client *client;
     uint64_t progress;
     bool unreadable;
@@ -34,8 +37,10 @@ static int record(void *context, const char *url, uint64_t offset)
 
 static bool is_cancelled(void *context)
 {
-    const struct journal *journal = context;
-    return journal->cancel_at != 0 && journal->client->asked >= journal->cancel_at;
+    struct journal *journal = context;
+    journal->polls++;
+    return (journal->cancel_at != 0 && journal->client->asked >= journal->cancel_at) ||
+           (journal->cancel_at_poll != 0 && journal->polls >= journal->cancel_at_poll);
 }
 
 static int read_pattern(void *context, uint64_t offset, void *bytes, size_t length, size_t *got,
@@ -220,20 +225,38 @@ static void test_unreadable_archive(void)
     CU_ASSERT_PTR_NOT_NULL(strstr(upload.text, "archive could not be read"));
 }
 
-/* Before the first request, during one, and in the pause after a failure. */
-static void test_cancelled(void)
+static const struct fake_step failing_steps[] = {OPTIONS, CREATE, PATCH(0, 40, 503, ""), {0}};
+
+static void test_cancelled_in_a_request(void)
 {
-    static const struct fake_step steps[] = {
-        OPTIONS, CREATE, PATCH(0, 40, 503, ""), HEAD(200, AT(0)), PATCH(0, 40, 204, AT(40)), {0}};
-    for (unsigned at = 1; at <= 4; at++) {
+    for (unsigned at = 1; at <= 3; at++) {
         struct tus_upload upload;
         struct http_client client;
         struct journal journal;
-        set_up(&upload, &client, &journal, steps);
+        set_up(&upload, &client, &journal, failing_steps);
         journal.cancel_at = at;
+        CU_ASSERT_EQUAL(tus_upload_drive(&upload, 0), TUS_STOPPED);
+        check_script("cancelled", &client, at);
+    }
+}
+
+/* The driver asks before the first request and between requests, each request asks once, and the
+ * pause after the 503 asks for the seventh time and on. */
+static void test_cancelled_between_requests(void)
+{
+    static const struct {
+        unsigned poll, asked;
+    } rows[] = {{1, 0}, {3, 1}, {5, 2}, {7, 3}, {9, 3}};
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        struct tus_upload upload;
+        struct http_client client;
+        struct journal journal;
+        int64_t started_ms = clock_monotonic_ms(clock_system());
+        set_up(&upload, &client, &journal, failing_steps);
+        journal.cancel_at_poll = rows[i].poll;
         CU_ASSERT_EQUAL(tus_upload_drive(&upload, 60000), TUS_STOPPED);
-        CU_ASSERT_EQUAL(client.asked, at);
-        CU_ASSERT_EQUAL(client.surprises, 0);
+        CU_ASSERT(clock_monotonic_ms(clock_system()) - started_ms < 30000);
+        check_script("cancelled between", &client, rows[i].asked);
     }
 }
 
@@ -331,7 +354,8 @@ static CU_TestInfo cases[] = {SUITE_CASE(test_scripts),
                               SUITE_CASE(test_unrecorded_url),
                               SUITE_CASE(test_unrecorded_offset),
                               SUITE_CASE(test_unreadable_archive),
-                              SUITE_CASE(test_cancelled),
+                              SUITE_CASE(test_cancelled_in_a_request),
+                              SUITE_CASE(test_cancelled_between_requests),
                               SUITE_CASE(test_bad_settings),
                               SUITE_CASE(test_is_complete),
                               SUITE_CASE(test_terminate),
