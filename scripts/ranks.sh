@@ -28,7 +28,7 @@ BEGIN {
     }
     # The room of each contract header, where it is not the name of the header.
     rooms = "error:base log:base clock:base buffer:base json:base fs:base digest:base " \
-        "identifier:base units:base uid:model ae_title:model attribute:model network:model " \
+        "identifier:base text:base units:base uid:model ae_title:model attribute:model network:model " \
         "study_state:model instance:model stored_instance:dataset charset:dataset part10:dataset " \
         "http:net node:dicom bridge:pipeline control:admin operate:admin"
     count = split(rooms, pairs, " ")

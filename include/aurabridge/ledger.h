@@ -75,11 +75,6 @@ struct ledger_arrival_outcome {
 int ledger_instance_received(struct ledger *ledger, struct ledger_arrival_outcome *out,
                              const struct ledger_arrival *arrival, struct error *err);
 
-/* Asks without changing: whether such an arrival would be stored (so that a resend need not be
- * published first). `*kind` is a forecast; only ledger_instance_received decides. */
-int ledger_instance_forecast(struct ledger *ledger, enum ledger_arrival_kind *kind,
-                             const struct ledger_arrival *arrival, struct error *err);
-
 /* ---- studies ---- */
 
 /* How far the delivery of an upload has come; each is recorded before and after it is done. */
@@ -106,6 +101,7 @@ struct ledger_upload {
     uint64_t upload_offset;               /* that the server acknowledged */
     char package_digest[SHA256_HEX_SIZE]; /* of the archive's layout */
     char aurabox_study_id[128];           /* from init's reply */
+    bool complete_unanswered; /* the answer to a `complete` was lost: any further one repeats it */
 };
 
 struct ledger_study {

@@ -2,6 +2,7 @@
  * then tells the bridge, if one runs, to look. */
 #include "aurabridge/operate.h"
 
+#include "patients.h"
 #include "study_json.h"
 
 #include "aurabridge/log.h"
@@ -68,6 +69,14 @@ static int release(struct order *order, struct error *err)
                          "S%" PRId64 " has no instance to upload; discard it when it is not needed",
                          study.id);
     const char *patient_id = json_text(json_get(order->request, "patient_id"));
+    bool mixed = false;
+    if (!patient_id && patients_are_mixed(&mixed, order->target->ledger, study.id, err) != 0)
+        return -1;
+    if (mixed)
+        return error_set(err,
+                         "S%" PRId64 " has to do with two patients: say with --patient-id whose "
+                         "instances go (`aurabridge studies S%" PRId64 "` lists the ids)",
+                         study.id, study.id);
     if (ledger_study_release(order->target->ledger, order->study_id, patient_id, &left, err) != 0)
         return -1;
     if (left != 0)

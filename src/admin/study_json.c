@@ -1,6 +1,8 @@
 /* The picture of a study: what it is, where it is, why, and what counts. */
 #include "study_json.h"
 
+#include "patients.h"
+
 #include "aurabridge/clock.h"
 #include "aurabridge/text.h"
 
@@ -8,9 +10,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#define PATIENTS_MAX      32
-#define PATIENT_TEXT_SIZE 272 /* LO: 64 characters of UTF-8 */
 
 static int set_time(struct json *object, const char *key, int64_t wall_ms)
 {
@@ -104,39 +103,6 @@ struct json *study_json(const struct operate_target *target, const struct ledger
     return NULL;
 }
 
-struct patient {
-    char id[PATIENT_TEXT_SIZE], issuer[PATIENT_TEXT_SIZE];
-    int64_t instances;
-};
-
-struct patients {
-    struct patient items[PATIENTS_MAX];
-    size_t count;
-    bool more;
-};
-
-static int count_patient(void *context, const struct ledger_instance *instance)
-{
-    struct patients *patients = context;
-    struct patient found = {.instances = 1};
-    text_copy(found.id, sizeof found.id,
-              attributes_get(&instance->attributes, ATTRIBUTE_PATIENT_ID));
-    text_copy(found.issuer, sizeof found.issuer,
-              attributes_get(&instance->attributes, ATTRIBUTE_ISSUER_OF_PATIENT_ID));
-    for (size_t i = 0; i < patients->count; i++) {
-        struct patient *known = &patients->items[i];
-        if (strcmp(known->id, found.id) == 0 && strcmp(known->issuer, found.issuer) == 0) {
-            known->instances++;
-            return 0;
-        }
-    }
-    if (patients->count < PATIENTS_MAX)
-        patients->items[patients->count++] = found;
-    else
-        patients->more = true;
-    return 0;
-}
-
 static struct json *patients_json(const struct patients *patients)
 {
     struct json *list = json_new_array();
@@ -157,10 +123,8 @@ static struct json *patients_json(const struct patients *patients)
 int study_json_add_patients(struct json *object, struct ledger *ledger, int64_t study_id,
                             struct error *err)
 {
-    struct patients *patients = calloc(1, sizeof *patients);
-    if (!patients)
-        return error_set(err, "no memory for the list of patients");
-    int failed = ledger_instances(ledger, study_id, INSTANCE_STORED, count_patient, patients, err);
+    struct patients *patients = NULL;
+    int failed = patients_list(&patients, ledger, study_id, err);
     if (!failed && (json_set_bool(object, "more_patients", patients->more) != 0 ||
                     json_set(object, "patients", patients_json(patients)) != 0))
         failed = error_set(err, "no memory for the list of patients");

@@ -81,6 +81,16 @@ static void reload(struct daemon *daemon)
              config->destination_count, config->entry_count);
 }
 
+static void log_start(const struct daemon *daemon)
+{
+    const char *listen = daemon->config->dicom.listen;
+    const char *colon = strrchr(listen, ':');
+    int address_length = colon ? (int)(colon - listen) : (int)strlen(listen);
+    log_info("serve", "listening on %.*s:%u", address_length, listen, node_port(daemon->node));
+    log_info("serve", "AuraBridge %s is ready: %zu AE titles, %zu map entries", AURABRIDGE_VERSION,
+             daemon->config->dicom.ae_title_count, daemon->config->entry_count);
+}
+
 static void wait_for_signals(struct daemon *daemon, const sigset_t *signals)
 {
     for (;;) {
@@ -120,9 +130,7 @@ int command_serve(int argc, char **argv)
     struct daemon daemon = {.line = &line};
     struct error err;
     if (daemon_open(&daemon, &err) == 0) {
-        log_info("serve", "AuraBridge %s is ready: %zu AE titles, %zu map entries",
-                 AURABRIDGE_VERSION, daemon.config->dicom.ae_title_count,
-                 daemon.config->entry_count);
+        log_start(&daemon);
         wait_for_signals(&daemon, &signals);
     } else {
         status = command_failed(&err);

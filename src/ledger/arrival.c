@@ -165,21 +165,3 @@ int ledger_instance_received(struct ledger *ledger, struct ledger_arrival_outcom
                  arrival->study_instance_uid, arrival->association->calling_ae_title);
     return 0;
 }
-
-static int forecast(struct ledger *ledger, struct database *database, void *argument,
-                    struct error *err)
-{
-    (void)ledger;
-    struct reception *reception = argument;
-    return arrival_decide(database, &reception->decision, reception->arrival, err);
-}
-
-int ledger_instance_forecast(struct ledger *ledger, enum ledger_arrival_kind *kind,
-                             const struct ledger_arrival *arrival, struct error *err)
-{
-    struct reception reception = {.arrival = arrival};
-    int failed = ledger_read(ledger, forecast, &reception, err);
-    if (!failed)
-        *kind = reception.decision.kind;
-    return failed;
-}

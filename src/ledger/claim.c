@@ -142,11 +142,12 @@ static int record(struct ledger *ledger, struct database *database, void *argume
         changed = database_change(
             database,
             "UPDATE study SET upload_id=?2,assembly_id=?3,step=?4,upload_url=?5,upload_length=?6,"
-            "upload_offset=?7,package_digest=?8,aurabox_study_id=?9 WHERE id=?1",
+            "upload_offset=?7,package_digest=?8,aurabox_study_id=?9,complete_unanswered=?10 WHERE "
+            "id=?1",
             VALUES(INTEGER(progress->id), TEXT(upload->upload_id), TEXT(upload->assembly_id),
                    INTEGER(upload->step), TEXT(upload->upload_url), INTEGER(upload->upload_length),
                    INTEGER(upload->upload_offset), TEXT(upload->package_digest),
-                   TEXT(upload->aurabox_study_id)),
+                   TEXT(upload->aurabox_study_id), INTEGER(upload->complete_unanswered)),
             err);
     else
         changed = database_change(database,

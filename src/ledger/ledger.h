@@ -68,8 +68,8 @@ int schema_prepare(struct database *database, const char *path, struct error *er
     "s.completed_ms,s.due_ms,s.retry_at_ms,s.attempt,s.has_changed_duplicates,s.must_quarantine,"  \
     "s.released,s.cancel_requested,s.instances,s.bytes,s.dropped,s.superseded,s.resends,"          \
     "s.swallowed_resends,s.discarded,s.truncated,s.upload_id,s.assembly_id,s.step,s.upload_url,"   \
-    "s.upload_length,s.upload_offset,s.package_digest,s.aurabox_study_id,s.passed,"                \
-    "s.lease_until_ms"
+    "s.upload_length,s.upload_offset,s.package_digest,s.aurabox_study_id,"                         \
+    "s.complete_unanswered,s.passed,s.lease_until_ms"
 
 struct study_row {
     struct ledger_study study;

@@ -167,7 +167,8 @@ static int restart(struct ledger *ledger, struct database *database, struct wish
     wish->has_changed = true;
     if (database_change(database,
                         "UPDATE study SET upload_id='',assembly_id='',step=0,upload_url='',"
-                        "upload_length=0,upload_offset=0,package_digest='',aurabox_study_id='' "
+                        "upload_length=0,upload_offset=0,package_digest='',aurabox_study_id='',"
+                        "complete_unanswered=0 "
                         "WHERE id=?1",
                         VALUES(INTEGER(wish->id)), err) < 0)
         return -1;

@@ -17,6 +17,7 @@ static void row_upload(struct ledger_upload *out, sqlite3_stmt *row, int column)
     out->upload_offset = row_count(row, column + 5);
     row_text(out->package_digest, sizeof out->package_digest, row, column + 6);
     row_text(out->aurabox_study_id, sizeof out->aurabox_study_id, row, column + 7);
+    out->complete_unanswered = sqlite3_column_int(row, column + 8) != 0;
 }
 
 static void row_counts(struct ledger_study *out, sqlite3_stmt *row, int column)
@@ -59,8 +60,8 @@ int row_study(struct study_row *out, sqlite3_stmt *row, struct error *err)
     study->cancel_requested = sqlite3_column_int(row, 20) != 0;
     row_counts(study, row, 21);
     row_upload(&study->upload, row, 29);
-    out->passed = sqlite3_column_int(row, 37) != 0;
-    out->lease_until_ms = sqlite3_column_int64(row, 38);
+    out->passed = sqlite3_column_int(row, 38) != 0;
+    out->lease_until_ms = sqlite3_column_int64(row, 39);
     if (study_state_parse(&study->state, state) != 0 || study->upload.step > STEP_ERROR_DONE)
         return error_set(err, "the ledger file is damaged: study S%" PRId64 " has no known state",
                          study->id);

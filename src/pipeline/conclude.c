@@ -33,15 +33,17 @@ static enum stage_result after_conflict(struct stage *stage, const struct aurabo
 enum stage_result conclude_complete(struct stage *stage)
 {
     struct ledger_upload *upload = &stage->study.upload;
-    bool repeated = upload->step == STEP_COMPLETE_SENT;
     if (upload->step == STEP_COMPLETE_DONE)
         return stage_done(stage, STUDY_COMPLETED, "Aurabox confirmed");
+    /* A life of the process that ended with the call under way did not hear the answer. */
+    if (upload->step == STEP_COMPLETE_SENT)
+        upload->complete_unanswered = true;
     if (stage_record_step(stage, STEP_COMPLETE_SENT) != 0)
         return stage->result;
     struct aurabox_reply reply;
     do
         (void)aurabox_complete(stage->worker->client, upload->upload_id, upload->assembly_id,
-                               repeated, &reply);
+                               upload->complete_unanswered, &reply);
     while (reply.outcome == AURABOX_LIMITED && stage_wait(stage, reply.retry_after_ms));
     if (reply.outcome == AURABOX_OK) {
         (void)gate_opened(&stage->worker->delivery->gate);
@@ -51,10 +53,10 @@ enum stage_result conclude_complete(struct stage *stage)
     }
     if (reply.outcome == AURABOX_CONFLICT)
         return after_conflict(stage, &reply);
-    /* A first call that was refused, or never went out, was surely not done: the next one is no
-     * repetition. */
-    bool surely_not_done = reply.outcome == AURABOX_LIMITED || is_refusal(&reply);
-    if (!repeated && surely_not_done && stage_record_step(stage, STEP_UPLOAD_DONE) != 0)
+    /* What was refused, or never went out, was surely not done. */
+    if (reply.outcome != AURABOX_LIMITED && !is_refusal(&reply))
+        upload->complete_unanswered = true;
+    if (stage_record_step(stage, STEP_UPLOAD_DONE) != 0)
         return stage->result;
     return stage_from_reply(stage, &reply);
 }

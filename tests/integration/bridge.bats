@@ -15,7 +15,7 @@ ct() { echo "$AURABRIDGE_DICOM/CT_small.dcm"; }
 @test "a study sent by C-STORE is in Aurabox, byte for byte" {
     sandbox_start
     bridge_start
-    send "$(ct)"
+    raw_send "$(ct)"
     wait_until 20 studies_are completed 1
     [ "$(archived_data_sets)" = "$(sent_data_sets "$(ct)")" ]
     [ "$(studies_query '.studies[0].instances')" = 1 ]
@@ -72,7 +72,7 @@ ct() { echo "$AURABRIDGE_DICOM/CT_small.dcm"; }
     cp "$(ct)" "$WORLD/b.dcm"
     chmod u+w "$WORLD"/*.dcm
     dcmodify -nb -gin -m '(0010,0020)=OTHER' "$WORLD/b.dcm"
-    send "$WORLD/a.dcm" "$WORLD/b.dcm"
+    raw_send "$WORLD/a.dcm" "$WORLD/b.dcm"
     wait_until 20 studies_are quarantined 1
     [[ "$(studies_query '.studies[0].reason')" == *"two patients"* ]]
     ! grep -q 'OTHER\|1CT1' "$WORLD/bridge.log"
@@ -85,7 +85,7 @@ ct() { echo "$AURABRIDGE_DICOM/CT_small.dcm"; }
     [ "$(archived_data_sets)" = "$(sent_data_sets "$WORLD/b.dcm")" ]
     bridge discard S2
     studies_are discarded 1
-    [ -z "$(find "$WORLD/spool/studies" -name '*.dcm' -newer "$WORLD/a.dcm" | grep -v OTHER | sed 1d)" ]
+    [ "$(find "$WORLD/spool/studies" -name '*.dcm' | wc -l)" = 1 ]
 }
 
 @test "an identical resend is swallowed; forget makes it new" {
@@ -105,8 +105,8 @@ ct() { echo "$AURABRIDGE_DICOM/CT_small.dcm"; }
 @test "a changed duplicate goes up in a supplement, in the order it came" {
     sandbox_start
     bridge_start
-    send "$AURABRIDGE_DICOM/MR_small.dcm"
-    send "$AURABRIDGE_DICOM/MR_small_implicit.dcm"
+    raw_send "$AURABRIDGE_DICOM/MR_small.dcm"
+    raw_send "$AURABRIDGE_DICOM/MR_small_implicit.dcm"
     wait_until 30 studies_are completed 2
     [ "$(studies_query '.studies[1].supplement_of')" = S1 ]
     [ "$(archived_data_sets | wc -l)" = 2 ]
@@ -117,8 +117,8 @@ ct() { echo "$AURABRIDGE_DICOM/CT_small.dcm"; }
     sandbox_start
     config_write
     bridge_start --set study.on_changed_duplicate=keep_first --set study.quiet_period=2s
-    send "$AURABRIDGE_DICOM/MR_small.dcm"
-    send "$AURABRIDGE_DICOM/MR_small_implicit.dcm"
+    raw_send "$AURABRIDGE_DICOM/MR_small.dcm"
+    raw_send "$AURABRIDGE_DICOM/MR_small_implicit.dcm"
     wait_until 30 studies_are completed 1
     [ "$(studies_query '.studies[0].superseded')" = 1 ]
     [ "$(archived_data_sets)" = "$(sent_data_sets "$AURABRIDGE_DICOM/MR_small.dcm")" ]
@@ -126,8 +126,8 @@ ct() { echo "$AURABRIDGE_DICOM/CT_small.dcm"; }
     bridge forget S1
     rm "$WORLD"/cloud/*.zip
     bridge_start --set study.on_changed_duplicate=replace --set study.quiet_period=2s
-    send "$AURABRIDGE_DICOM/MR_small.dcm"
-    send "$AURABRIDGE_DICOM/MR_small_implicit.dcm"
+    raw_send "$AURABRIDGE_DICOM/MR_small.dcm"
+    raw_send "$AURABRIDGE_DICOM/MR_small_implicit.dcm"
     wait_until 30 studies_are completed 2
     [ "$(studies_query '.studies[1].superseded')" = 1 ]
     [ "$(archived_data_sets)" = "$(sent_data_sets "$AURABRIDGE_DICOM/MR_small_implicit.dcm")" ]
@@ -238,7 +238,7 @@ ct() { echo "$AURABRIDGE_DICOM/CT_small.dcm"; }
     sandbox_start --fault 'PATCH:cut:100000:1000000'
     bridge_start --set upload.compression=store
     local d="$AURABRIDGE_DICOM"
-    send "$d/examples_rgb_color.dcm" "$d/examples_palette.dcm"
+    raw_send "$d/examples_rgb_color.dcm" "$d/examples_palette.dcm"
     wait_until 20 grep -q '"PATCH"' "$WORLD/cloud/requests.jsonl"
     bridge_kill
     bridge_start --set upload.compression=store
@@ -285,7 +285,7 @@ ct() { echo "$AURABRIDGE_DICOM/CT_small.dcm"; }
         --fault 'POST /uploader/upload/init:429:1' --fault 'POST /uploader/upload/start:502:1' \
         --fault 'PATCH:423:1' --fault 'HEAD:500:1' --fault 'POST /uploader/upload/complete:504:1'
     bridge_start
-    send "$(ct)"
+    raw_send "$(ct)"
     wait_until 60 studies_are completed 1
     [ "$(archived_data_sets)" = "$(sent_data_sets "$(ct)")" ]
 }
@@ -328,7 +328,7 @@ ct() { echo "$AURABRIDGE_DICOM/CT_small.dcm"; }
     bridge_start
     run "$AURABRIDGE" serve --config "$WORLD/aurabridge.yaml" --set dicom.listen=127.0.0.1:0
     [ "$status" -eq 1 ]
-    [[ "$output" == *"lock"* ]]
+    [[ "$output" == *"in use"* ]]
 }
 
 @test "SIGTERM with an idle association ends in time with exit 0" {

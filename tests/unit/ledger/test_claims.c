@@ -172,7 +172,8 @@ static void test_upload_progress(void)
                                    .upload_length = 5000000000,
                                    .upload_offset = 4999999999,
                                    .package_digest = "digest",
-                                   .aurabox_study_id = "study"};
+                                   .aurabox_study_id = "study",
+                                   .complete_unanswered = true};
     CU_ASSERT_EQUAL(ledger_upload_put(bench->ledger, 1, &upload, NULL), 0);
     CU_ASSERT_EQUAL(ledger_upload_put(bench->ledger, 2, &upload, NULL), LEDGER_NOT_FOUND);
     bench_reopen(bench);
@@ -185,6 +186,7 @@ static void test_upload_progress(void)
     CU_ASSERT_EQUAL(study.upload.upload_offset, 4999999999);
     CU_ASSERT_STRING_EQUAL(study.upload.package_digest, "digest");
     CU_ASSERT_STRING_EQUAL(study.upload.aurabox_study_id, "study");
+    CU_ASSERT_TRUE(study.upload.complete_unanswered);
     bench_free(bench);
 }
 
