@@ -193,7 +193,7 @@ static void test_upload_starts_over_on_a_dead_connection(void)
                                              {.raw = "", .ending = SCRIPT_CLOSE},
                                              {.status = 204},
                                              {.status = 0}};
-    struct source source = {.length = 300000};
+    struct source source = {.length = 3000000};
     const struct http_upload upload = {
         .length = source.length, .context = &source, .read = read_source};
     struct fixture fixture;

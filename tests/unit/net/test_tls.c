@@ -70,10 +70,11 @@ static enum http_failure get(struct http_script *script, const char *ca, struct 
     CU_ASSERT_EQUAL_FATAL(http_client_new(&client, ca, err), 0);
     (void)http_call(client, &reply, &request, err);
     enum http_failure failure = reply.failure;
-    if (failure == HTTP_OK)
+    if (failure == HTTP_OK) {
         CU_ASSERT_STRING_EQUAL(reply.body.data, "hello");
-    else
+    } else {
         CU_ASSERT_FALSE(reply.sent);
+    }
     http_reply_free(&reply);
     http_client_free(client);
     return failure;
