@@ -92,7 +92,8 @@ struct aurabox_reply {
     enum aurabox_outcome outcome;
     int status;             /* HTTP status, 0 when none came */
     int64_t retry_after_ms; /* -1: as the caller's backoff says */
-    bool answered;          /* false: the call may or may not have had its effect */
+    bool answered;          /* false: the call may or may not have had its effect (no answer, 408,
+                               5xx, a proxy's page); true also when it was never sent */
     char text[512];         /* for the operator; no patient data, no secret */
 };
 
@@ -111,8 +112,9 @@ int aurabox_client_new(struct aurabox_client **out, struct aurabox_destination *
 void aurabox_client_free(struct aurabox_client *client);
 
 /* Each returns the outcome, also in `reply->outcome`. The token is exchanged when it is missing,
- * expiring (a tenth of its life, at least 60 s, before its end) or spent, and renewed once on a
- * 401. `body` is the init body of section 4; `study_id` gets the first id of the reply. */
+ * expiring (a tenth of its life, at least 60 s, but no more than half of it, before its end) or
+ * spent, and renewed once on a 401. `body` is the init body of section 4; `study_id` gets the first
+ * id of the reply. */
 enum aurabox_outcome aurabox_config(struct aurabox_client *client, struct aurabox_lift *out,
                                     struct aurabox_reply *reply);
 enum aurabox_outcome aurabox_init(struct aurabox_client *client, const struct json *body,
