@@ -67,6 +67,8 @@ static enum tus_outcome drive(struct transfer *transfer, struct stage *stage)
     for (;;) {
         enum tus_outcome outcome = tus_upload_run(tus);
         stage->progressed |= tus->progressed;
+        if (outcome == TUS_GONE && record_progress(stage, "", 0) != 0)
+            return TUS_STOPPED; /* the outcome is written */
         if (outcome == TUS_RENEW_TOKEN && !tus->token_renewed) {
             if (announce_lift(stage) != 0)
                 return TUS_STOPPED; /* the outcome is written */
@@ -113,7 +115,7 @@ enum stage_result transfer_run(struct stage *stage)
     case TUS_DESTINATION:
         return stage_ends(stage, STAGE_PAUSE, tus->retry_after_ms, tus->text);
     case TUS_STOPPED:
-        if (delivery_worker_stops(stage->worker))
+        if (stage->result == STAGE_AGAIN)
             return stage_ends(stage, STAGE_AGAIN, 0, "interrupted");
         return stage->result;
     case TUS_RETRY:
