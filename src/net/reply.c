@@ -7,10 +7,10 @@
 #include <string.h>
 #include <strings.h>
 
-#define MAX_REPLY_HEADERS  (64U << 10)        /* of one response */
-#define MAX_CALL_HEADERS   (256U << 10)       /* of one call with all its 1xx responses */
-#define MAX_RETRY_AFTER_MS (86400000LL * 365) /* only against overflow; callers bound it tighter   \
-                                               */
+#define MAX_REPLY_HEADERS (64U << 10)  /* of one response */
+#define MAX_CALL_HEADERS  (256U << 10) /* of one call with all its 1xx responses */
+/* Only against overflow; callers bound it tighter. */
+#define MAX_RETRY_AFTER_MS (86400000LL * 365)
 
 void http_reply_init(struct http_reply *reply)
 {
