@@ -54,7 +54,7 @@ enum stage_result conclude_complete(struct stage *stage)
     if (reply.outcome == AURABOX_CONFLICT)
         return after_conflict(stage, &reply);
     /* What was refused, or never went out, was surely not done. */
-    if (reply.outcome != AURABOX_LIMITED && !is_refusal(&reply))
+    if (!reply.answered)
         upload->complete_unanswered = true;
     if (stage_record_step(stage, STEP_UPLOAD_DONE) != 0)
         return stage->result;
