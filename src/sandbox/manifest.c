@@ -7,6 +7,8 @@
 #include "call.h"
 #include "text.h"
 
+#include "aurabridge/text.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -71,7 +73,11 @@ static void complain(struct check *check, const char *field, const char *text)
 
 static void join(char out[MAX_FIELD], const char *prefix, const char *name)
 {
-    (void)snprintf(out, MAX_FIELD, "%s%s%s", prefix, *prefix ? "." : "", name);
+    text_copy(out, MAX_FIELD - 1, prefix);
+    size_t used = strlen(out);
+    if (used > 0)
+        out[used++] = '.';
+    text_copy(out + used, MAX_FIELD - used, name);
 }
 
 /* Text of DICOM attributes comes without its padding (PS3.5 6.2). */
