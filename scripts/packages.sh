@@ -9,7 +9,10 @@ PACKAGES_BUILD="cmake ninja-build gcc g++ pkg-config libdcmtk-dev libcurl4-opens
 PACKAGES_RUNTIME="ca-certificates libdcmtk17 libcurl4 libsqlite3-0 libcjson1 libyaml-0-2
   libmicrohttpd12 libarchive13 libssl3 zlib1g"
 PACKAGES_DEMO="dcmtk python3 ca-certificates"
-PACKAGES_TEST="dcmtk python3 libcunit1-dev bats clang-format shellcheck nodejs npm unzip procps"
+PACKAGES_TEST="dcmtk python3 jq libcunit1-dev bats clang-format shellcheck unzip procps openssl"
+# A Node.js that is there already, from wherever, will do.
+command -v npm >/dev/null || PACKAGES_TEST="$PACKAGES_TEST nodejs npm"
+PACKAGES_CI="clang libclang-rt-14-dev"
 
 packages_missing() {
     for package in "$@"; do
@@ -56,9 +59,10 @@ packages.sh)
         build) names=$PACKAGES_BUILD ;;
         runtime) names=$PACKAGES_RUNTIME ;;
         demo) names=$PACKAGES_DEMO ;;
+        ci) names=$PACKAGES_CI ;;
         test) names=$PACKAGES_TEST ;;
         *)
-            echo "usage: $0 [build|runtime|demo|test]…" >&2
+            echo "usage: $0 [build|runtime|demo|test|ci]…" >&2
             exit 2
             ;;
         esac

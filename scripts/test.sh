@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Builds and runs every test through ctest: unit and integration tests under ASan and UBSan, the
-# memory figures in a Release build. With --ci also TSan, the fuzzers for a bounded time, and
-# nothing that asks.
+# memory figures in a Release build. With --ci also all of them under TSan, and the fuzzers
+# for a bounded time. Asks nothing.
 #
 #   scripts/test.sh [--ci] [ctest options, e.g. -R ledger]
 set -euo pipefail
@@ -23,27 +23,33 @@ tests/support/npm_install.sh
 build() {
     local name=$1
     shift
+    echo "== build/$name"
     cmake -S . -B "build/$name" -G Ninja "$@" >/dev/null
-    cmake --build "build/$name"
+    cmake --build "build/$name" -- --quiet
 }
 
+# run NAME CTEST-OPTIONS…
 run() {
     local name=$1
     shift
     echo "== ctest in build/$name $*"
-    (cd "build/$name" && ctest --output-on-failure --no-tests=error -j "$(nproc)" "$@")
+    (cd "build/$name" && ctest --output-on-failure -j "$(nproc)" "$@")
 }
 
-build asan -DCMAKE_BUILD_TYPE=Debug -DAURABRIDGE_SANITIZE=address,undefined
-build release -DCMAKE_BUILD_TYPE=Release
 export ASAN_OPTIONS=detect_stack_use_after_return=1:strict_string_checks=1
 export UBSAN_OPTIONS=print_stacktrace=1
+export TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1
+
+build release -DCMAKE_BUILD_TYPE=Release
+build asan -DCMAKE_BUILD_TYPE=Debug -DAURABRIDGE_SANITIZE=address,undefined
 if [ -n "$ci" ]; then
     build tsan -DCMAKE_BUILD_TYPE=Debug -DAURABRIDGE_SANITIZE=thread
-    CC=clang CXX=clang++ build fuzz -DCMAKE_BUILD_TYPE=Debug -DAURABRIDGE_FUZZ=ON \
-        -DAURABRIDGE_SANITIZE=address,undefined
-    run tsan -L threads "$@"
-    run fuzz -L fuzz "$@"
+    build fuzz -DCMAKE_BUILD_TYPE=Debug -DAURABRIDGE_TESTS=OFF -DAURABRIDGE_FUZZ=ON \
+        -DAURABRIDGE_SANITIZE=fuzzer-no-link,address,undefined \
+        -DCMAKE_C_COMPILER=clang -DCMAKE_CXX_COMPILER=clang++
+    run fuzz -L fuzz
+    run tsan -LE "release|lint"
 fi
+# The memory figures are not disturbed by other tests, nor the others by them.
 run release -L release "$@"
 run asan -LE release "$@"

@@ -50,7 +50,8 @@ sandbox_start() {
     SANDBOX_PID=$!
     wait_until 20 grep -q 'sandbox listening on' "$WORLD/sandbox.log"
     SANDBOX_URL=$(sed -n 's/.*sandbox listening on \(http[^ ]*\).*/\1/p' "$WORLD/sandbox.log" | head -1)
-    SANDBOX_PORT=$(echo "$SANDBOX_URL" | sed 's/.*:\([0-9]*\).*/\1/')
+    SANDBOX_PORT=${SANDBOX_URL##*:}
+    SANDBOX_PORT=${SANDBOX_PORT%%/*}
 }
 
 sandbox_stop() {

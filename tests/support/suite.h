@@ -7,7 +7,7 @@
 
 #define SUITE_CASE(function)                                                                       \
     {                                                                                              \
-        #function, function                                                                        \
+#function, function                                                                        \
     }
 
 static inline int suite_run(const char *name, CU_TestInfo *cases)

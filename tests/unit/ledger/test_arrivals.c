@@ -125,13 +125,13 @@ static void take_step(struct bench *bench, const struct scenario *scenario, size
     (void)snprintf(sop, sizeof sop, "1.2.3.%d", step->sop);
     const struct sent sent = {.sop = sop, .version = step->version, .policy = step->policy};
     struct ledger_arrival_outcome outcome = bench_send(bench, &sent);
-    bool is_right = outcome.kind == step->kind &&
-                    outcome.study_id == step->study && outcome.study_opened == step->opened &&
+    bool is_right = outcome.kind == step->kind && outcome.study_id == step->study &&
+                    outcome.study_opened == step->opened &&
                     (outcome.superseded_file[0] != 0) == step->supersedes;
     if (!is_right)
         printf("\n%s, step %zu: kind %d, study %lld, opened %d, superseded \"%s\"\n",
-               scenario->name, at + 1, (int)outcome.kind,
-               (long long)outcome.study_id, outcome.study_opened, outcome.superseded_file);
+               scenario->name, at + 1, (int)outcome.kind, (long long)outcome.study_id,
+               outcome.study_opened, outcome.superseded_file);
     CU_ASSERT_TRUE(is_right);
 }
 
