@@ -41,12 +41,14 @@ packages_install() {
 
 # The package lists may be absent or stale: the caller then updates them and tries again.
 packages_get() {
+    log=$(mktemp)
+    status=0
     DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" \
-        >/dev/null 2>"${PACKAGES_LOG:=/tmp/aurabridge-packages.$$}" && rm -f "$PACKAGES_LOG" && return 0
-    status=$?
-    [ -n "$(find /var/lib/apt/lists -name '*_Packages*' 2>/dev/null | head -n 1)" ] &&
-        cat "$PACKAGES_LOG" >&2
-    rm -f "$PACKAGES_LOG"
+        >/dev/null 2>"$log" || status=$?
+    if [ $status -ne 0 ] && [ -n "$(find /var/lib/apt/lists -name '*_Packages*' | head -n 1)" ]; then
+        cat "$log" >&2
+    fi
+    rm -f "$log"
     return $status
 }
 
