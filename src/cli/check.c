@@ -142,7 +142,7 @@ int command_check(int argc, char **argv)
         say(&checking, false, "config", err.text);
         return EXIT_FAILED;
     }
-    if (http_global_init(&err) != 0) {
+    if (command_become_owner(checking.config, &err) != 0 || http_global_init(&err) != 0) {
         config_release(checking.config);
         return command_failed(&err);
     }

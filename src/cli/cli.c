@@ -103,6 +103,8 @@ static int operate_here(const struct config *config, const struct json *request,
 int command_operate(const struct config *config, const struct json *request, operate_emit *emit,
                     void *context, struct error *err)
 {
+    if (command_become_owner(config, err) != 0)
+        return -1;
     int asked = control_ask(config->spool.directory, request, emit, context, err);
     if (asked != CONTROL_ABSENT)
         return asked;

@@ -63,6 +63,10 @@ int command_misused(const struct command_line *line, const char *format, ...)
 /* Loads --config with --set. */
 int command_load_config(struct config **out, const struct command_line *line, struct error *err);
 
+/* As root, becomes the user who owns the spool, for good; else does nothing. Call once the
+ * configuration and its credentials are read. */
+int command_become_owner(const struct config *config, struct error *err);
+
 /* Sends a request to the daemon that has the spool, or does it here, under the spool's lock. */
 int command_operate(const struct config *config, const struct json *request, operate_emit *emit,
                     void *context, struct error *err);

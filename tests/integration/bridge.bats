@@ -396,3 +396,29 @@ ct() { echo "$AURABRIDGE_DICOM/CT_small.dcm"; }
     wait_until 60 studies_are ready 0
     ! grep -iE 'CompressedSamples|1CT1|Doe\^|77654033|98892001' "$WORLD/bridge.log"
 }
+
+@test "root's commands leave no file in the spool that the bridge's user cannot open" {
+    [ "$(id -u)" -eq 0 ]
+    sandbox_start
+    config_write
+    chown nobody "$WORLD/spool"
+    chmod 755 "$WORLD" "$BATS_TEST_TMPDIR" "$BATS_RUN_TMPDIR" "$BATS_SUITE_TMPDIR" "$BATS_FILE_TMPDIR"
+    bridge check
+    bridge studies
+    [ -z "$(find "$WORLD/spool" ! -user nobody)" ]
+    [ -f "$WORLD/spool/ledger.sqlite" ]
+}
+
+@test "check accepts the two sample files, given a tenant and its credentials" {
+    sandbox_start
+    local etc="$AURABRIDGE_SUPPORT/../../etc"
+    run "$AURABRIDGE" check --config "$etc/aurabridge.yaml" \
+        --set "spool.directory=$WORLD/spool" --set spool.reserve=1MiB \
+        --set dicom.listen=127.0.0.1:0 --set "destinations.main.api_base_url=$SANDBOX_URL" \
+        --set "destinations.main.app_id=file:$WORLD/app_id" \
+        --set "destinations.main.app_secret=file:$WORLD/app_secret" \
+        --set "destinations.main.service_api_key=file:$WORLD/service_api_key"
+    echo "$output"
+    [ "$status" -eq 0 ]
+    [[ "$output" != *FAIL* ]]
+}
