@@ -9,8 +9,11 @@
 #include "aurabridge/spool.h"
 #include "aurabridge/units.h"
 
+#include <inttypes.h>
 #include <stdio.h>
-#include <string.h>
+#include <time.h>
+
+#define LONGEST_WAIT_MS 120000
 
 struct checking {
     struct config *config;
@@ -93,17 +96,36 @@ static void check_port(struct checking *checking)
         node_free(node);
 }
 
+/* The running bridge may have used up what the cloud allows: wait for a place, as it would. */
+static bool wait_for_limit(const char *what, const struct aurabox_reply *reply)
+{
+    if (reply->outcome != AURABOX_LIMITED || reply->retry_after_ms > LONGEST_WAIT_MS)
+        return false;
+    int64_t ms = reply->retry_after_ms > 0 ? reply->retry_after_ms : 1;
+    printf("wait  %-12s %" PRId64 " s, to stay within the calls a minute that Aurabox allows\n",
+           what, (ms + 999) / 1000);
+    struct timespec pause = {.tv_sec = (time_t)(ms / 1000), .tv_nsec = (long)(ms % 1000) * 1000000};
+    (void)nanosleep(&pause, NULL);
+    return true;
+}
+
 static void check_calls(struct checking *checking, struct aurabox_client *client, const char *name)
 {
     struct aurabox_reply reply;
     struct aurabox_lift lift;
     char text[LEDGER_URL_SIZE + 64];
-    if (aurabox_exchange(client, &reply) != AURABOX_OK) {
+    do
+        (void)aurabox_exchange(client, &reply);
+    while (wait_for_limit(name, &reply));
+    if (reply.outcome != AURABOX_OK) {
         say(checking, false, name, reply.text);
         return;
     }
     say(checking, true, name, "credentials are accepted and the clocks agree");
-    if (aurabox_config(client, &lift, &reply) != AURABOX_OK) {
+    do
+        (void)aurabox_config(client, &lift, &reply);
+    while (wait_for_limit(name, &reply));
+    if (reply.outcome != AURABOX_OK) {
         say(checking, false, name, reply.text);
         return;
     }

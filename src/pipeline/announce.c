@@ -27,7 +27,7 @@ int announce_lift(struct stage *stage)
             stage->result = STAGE_PAUSE;
         return -1;
     }
-    if (gate_opened(&stage->worker->delivery->gate)) {
+    if (gate_opened(&stage->worker->delivery->gate, clock_wall_ms(stage->bridge->clock))) {
         log_info("delivery", "destination %s answers again", stage->study.destination);
         bridge_wake(stage->bridge);
     }

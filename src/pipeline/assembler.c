@@ -63,7 +63,8 @@ static int judge_study(struct bridge *bridge, const struct ledger_study *study,
     return ledger_advance(bridge->ledger, study->id, STUDY_VALIDATING, STUDY_READY, "valid", err);
 }
 
-static void assemble(struct bridge *bridge, int64_t id)
+/* Returns -1 when not even the failure could be recorded: the study is still due at once. */
+static int assemble(struct bridge *bridge, int64_t id)
 {
     struct config *config = bridge_config(bridge);
     struct ledger_study study;
@@ -73,13 +74,13 @@ static void assemble(struct bridge *bridge, int64_t id)
         failed = close_study(bridge, &study, config, &err);
     else if (!failed && study.state == STUDY_VALIDATING)
         failed = judge_study(bridge, &study, config, &err);
-    if (failed && failed != LEDGER_CONFLICT) {
-        log_error("assembler", "study S%" PRId64 " waits: %s", id, err.text);
-        int64_t later = clock_wall_ms(bridge->clock) + LOCAL_FAULT_DELAY_MS;
-        if (ledger_defer(bridge->ledger, id, later, err.text, false, &err) != 0)
-            log_error("assembler", "study S%" PRId64 ": %s", id, err.text);
-    }
     config_release(config);
+    if (!failed || failed == LEDGER_CONFLICT)
+        return 0;
+    log_error("assembler", "study S%" PRId64 " waits: %s", id, err.text);
+    int64_t later = clock_wall_ms(bridge->clock) + LOCAL_FAULT_DELAY_MS;
+    failed = ledger_defer(bridge->ledger, id, later, err.text, false, &err);
+    return failed && failed != LEDGER_CONFLICT ? -1 : 0;
 }
 
 static int64_t quiet_period_of(const struct ledger_study *study, const struct config *config)
@@ -118,12 +119,13 @@ void *assembler_run(void *context)
         int64_t id = 0;
         struct error err;
         int found = ledger_study_due(bridge->ledger, &id, now, &next, &err);
-        if (found == 0) {
-            assemble(bridge, id);
+        if (found == 0 && assemble(bridge, id) == 0) {
             bridge_wake(bridge); /* it may be ready for a worker */
             continue;
         }
-        if (found != LEDGER_NOT_FOUND) {
+        if (found == 0) {
+            next = now + LOCAL_FAULT_DELAY_MS;
+        } else if (found != LEDGER_NOT_FOUND) {
             log_error("assembler", "the ledger does not answer: %s", err.text);
             next = now + LOCAL_FAULT_DELAY_MS;
         }

@@ -46,7 +46,7 @@ enum stage_result conclude_complete(struct stage *stage)
                                upload->complete_unanswered, &reply);
     while (reply.outcome == AURABOX_LIMITED && stage_wait(stage, reply.retry_after_ms));
     if (reply.outcome == AURABOX_OK) {
-        (void)gate_opened(&stage->worker->delivery->gate);
+        (void)gate_opened(&stage->worker->delivery->gate, clock_wall_ms(stage->bridge->clock));
         if (stage_record_step(stage, STEP_COMPLETE_DONE) != 0)
             return stage->result;
         return stage_done(stage, STUDY_COMPLETED, "Aurabox confirmed");

@@ -26,6 +26,27 @@ static bool delivery_ends(struct delivery *delivery)
     return atomic_load(&delivery->stopping) || atomic_load(&delivery->bridge->stopping);
 }
 
+static void sleep_until(struct delivery_worker *worker, int64_t until_ms)
+{
+    struct bridge *bridge = worker->delivery->bridge;
+    uint64_t seen = 0;
+    while (!delivery_ends(worker->delivery) && clock_wall_ms(bridge->clock) < until_ms)
+        bridge_wait(bridge, &seen, until_ms);
+}
+
+/* The ledger took no outcome (a full disk, say): the study is still leased, and nobody else would
+ * ever take it. It is given back as soon as the ledger takes that. */
+static void give_back(struct delivery_worker *worker, int64_t study_id)
+{
+    struct bridge *bridge = worker->delivery->bridge;
+    int failed = -1;
+    while (failed && failed != LEDGER_NOT_FOUND && !delivery_ends(worker->delivery)) {
+        struct error err;
+        sleep_until(worker, clock_wall_ms(bridge->clock) + LOCAL_FAULT_DELAY_MS);
+        failed = ledger_release_claim(bridge->ledger, study_id, &err);
+    }
+}
+
 /* Claims and runs one stage. Says when to look again; 0: at once. */
 static int64_t work_once(struct delivery_worker *worker)
 {
@@ -56,7 +77,10 @@ static int64_t work_once(struct delivery_worker *worker)
         failed = stage_run(worker, &study);
     atomic_store(&worker->study_id, 0);
     gate_leave(&delivery->gate, probe);
-    return failed ? now + LOCAL_FAULT_DELAY_MS : 0;
+    /* After a conflict its state is another's, and so is its lease. */
+    if (failed && failed != LEDGER_CONFLICT)
+        give_back(worker, study.id);
+    return 0;
 }
 
 static void *worker_run(void *context)
@@ -152,7 +176,7 @@ static bool same_settings(const struct delivery *delivery, const struct config *
 {
     const struct config_destination *now = delivery->settings;
     return same_text(now->api_base_url, settings->api_base_url) &&
-           same_text(now->app_id, settings->app_id) &&
+           same_text(now->source, settings->source) && same_text(now->app_id, settings->app_id) &&
            same_text(now->app_secret, settings->app_secret) &&
            same_text(now->service_api_key, settings->service_api_key) &&
            same_text(now->ca_file, settings->ca_file) &&

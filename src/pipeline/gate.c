@@ -7,6 +7,8 @@
 
 #include <limits.h>
 
+#define FRESH_MS 60000
+
 void gate_init(struct gate *gate)
 {
     *gate = (struct gate){.paused = false};
@@ -40,16 +42,26 @@ void gate_leave(struct gate *gate, bool probe)
     pthread_mutex_unlock(&gate->lock);
 }
 
-bool gate_opened(struct gate *gate)
+bool gate_opened(struct gate *gate, int64_t now_ms)
 {
     pthread_mutex_lock(&gate->lock);
     bool was_paused = gate->paused;
     gate->paused = false;
     gate->probing = false;
     gate->attempt = 0;
+    gate->answered_ms = now_ms;
     gate->reason[0] = '\0';
     pthread_mutex_unlock(&gate->lock);
     return was_paused;
+}
+
+bool gate_is_fresh(struct gate *gate, int64_t now_ms)
+{
+    pthread_mutex_lock(&gate->lock);
+    int64_t age = now_ms - gate->answered_ms;
+    bool fresh = !gate->paused && age >= 0 && age < FRESH_MS;
+    pthread_mutex_unlock(&gate->lock);
+    return fresh;
 }
 
 int64_t gate_pause(struct gate *gate, const char *reason, int64_t now_ms, int64_t first_ms,

@@ -14,7 +14,8 @@ struct gate {
     bool paused;
     bool probing; /* one worker is through, to try */
     unsigned attempt;
-    int64_t until_ms; /* wall clock; when the next probe may go */
+    int64_t answered_ms; /* wall clock; when it last answered as it should */
+    int64_t until_ms;    /* wall clock; when the next probe may go */
     char reason[LEDGER_REASON_SIZE];
 };
 
@@ -27,7 +28,10 @@ bool gate_enter(struct gate *gate, int64_t now_ms, bool *probe, int64_t *until_m
 void gate_leave(struct gate *gate, bool probe);
 
 /* The destination answered as it should. Says whether it had been paused. */
-bool gate_opened(struct gate *gate);
+bool gate_opened(struct gate *gate, int64_t now_ms);
+
+/* Whether it is open and answered not long ago, so that it need not be asked just to see. */
+bool gate_is_fresh(struct gate *gate, int64_t now_ms);
 
 /* The destination as a whole is at fault: pause until the next probe. Says when that is. */
 int64_t gate_pause(struct gate *gate, const char *reason, int64_t now_ms, int64_t first_ms,

@@ -98,8 +98,9 @@ static enum stage_result pack(struct stage *stage)
     struct ledger_upload *upload = &stage->study.upload;
     struct package *package = NULL;
     struct error err;
-    /* Ask the destination first: a study is not packed for a server that is away. */
-    if (announce_lift(stage) != 0)
+    /* A study is not packed for a server that is away: unless it answered just now, ask. */
+    if (!gate_is_fresh(&stage->worker->delivery->gate, clock_wall_ms(bridge->clock)) &&
+        announce_lift(stage) != 0)
         return stage->result;
     if (package_open(&package, bridge->spool, bridge->ledger, &stage->study,
                      stage->config->upload.compression, delivery_worker_stops, stage->worker,

@@ -11,4 +11,5 @@ function(aurabridge_world_test name label)
 endfunction()
 
 aurabridge_world_test(bridge integration)
+aurabridge_world_test(regressions integration)
 aurabridge_world_test(memory release)
