@@ -82,7 +82,8 @@ static int take(struct instance *instance, const void *bytes, size_t length,
     return failed ? -1 : 0;
 }
 
-/* Study, series and instance must be known and agree with the command (PS3.4 B.2.3). */
+/* Study, series and instance must be known and agree with the command (PS3.4 B.2.3). The node logs
+ * the refusal. */
 static int judge(const struct instance *instance, const struct stored_instance *stored,
                  struct dimse_answer *answer)
 {
@@ -103,9 +104,6 @@ static int judge(const struct instance *instance, const struct stored_instance *
                "SOP Class UID differs between command and data set");
     else
         return 0;
-    log_warning("reception", "%s (%s) sent instance %s, refused with %04X: %s",
-                instance->association.calling_ae_title, instance->association.peer_address,
-                instance->request.sop_instance_uid, answer->status, answer->comment);
     return -1;
 }
 

@@ -12,4 +12,6 @@ endfunction()
 
 aurabridge_world_test(bridge integration)
 aurabridge_world_test(regressions integration)
+aurabridge_world_test(files integration)
+aurabridge_world_test(delivery_tus integration)
 aurabridge_world_test(memory release)
