@@ -10,45 +10,49 @@ static void append(char *text, const char *more)
     (void)snprintf(text + used, ERROR_TEXT_MAX - used, "%s", more);
 }
 
+/* Into a text of its own first: the arguments may include err->text. */
+static void format_text(char text[ERROR_TEXT_MAX], const char *format, va_list arguments)
+{
+    (void)vsnprintf(text, ERROR_TEXT_MAX, format, arguments);
+}
+
 int error_set(struct error *err, const char *format, ...)
 {
-    if (!err)
-        return -1;
     char text[ERROR_TEXT_MAX];
     va_list arguments;
     va_start(arguments, format);
-    (void)vsnprintf(text, sizeof text, format, arguments);
+    format_text(text, format, arguments);
     va_end(arguments);
-    memcpy(err->text, text, sizeof text);
+    if (err)
+        memcpy(err->text, text, sizeof text);
     return -1;
 }
 
 int error_errno(struct error *err, int errnum, const char *format, ...)
 {
-    if (!err)
-        return -1;
     char text[ERROR_TEXT_MAX];
+    char reason[128];
     va_list arguments;
     va_start(arguments, format);
-    (void)vsnprintf(text, sizeof text, format, arguments);
+    format_text(text, format, arguments);
     va_end(arguments);
-    char reason[128];
     append(text, ": ");
     append(text, strerror_r(errnum, reason, sizeof reason));
-    memcpy(err->text, text, sizeof text);
+    if (err)
+        memcpy(err->text, text, sizeof text);
     return -1;
 }
 
 int error_wrap(struct error *err, const char *format, ...)
 {
-    if (!err)
-        return -1;
     char text[ERROR_TEXT_MAX];
     va_list arguments;
     va_start(arguments, format);
-    (void)vsnprintf(text, sizeof text, format, arguments);
+    format_text(text, format, arguments);
     va_end(arguments);
     append(text, ": ");
+    if (!err)
+        return -1;
     append(text, err->text);
     memcpy(err->text, text, sizeof text);
     return -1;

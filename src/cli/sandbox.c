@@ -65,8 +65,11 @@ int command_sandbox(int argc, char **argv)
     };
     struct command_line line = COMMAND_LINE("aurabridge sandbox [OPTIONS]", specs);
     int status = 0;
-    if (command_line_read(&line, argc, argv, &status) != 0)
+    if (command_line_read(&line, argc, argv, &status) != 0) {
+        if (status == 0)
+            (void)sandbox_fault_help(stdout);
         return status;
+    }
     const struct option_spec *faults = option_find(&line, "fault");
     struct sandbox_options options = {
         .listen = option_text(&line, "listen", "127.0.0.1:8080"),
