@@ -15,9 +15,10 @@ int study_holds_new(struct study_holds **out, struct error *err);
 void study_holds_free(struct study_holds *holds);
 
 /* The association delivered an instance of the study: it holds this study now, and no other. An
- * association beyond the table's room holds nothing (quiet_period still applies). */
-void study_holds_delivered(struct study_holds *holds, uint64_t association_id, int64_t study_id,
-                           int64_t now_ms);
+ * association beyond the table's room holds nothing (quiet_period still applies). Returns the id of
+ * another study that it held until now, or 0. */
+int64_t study_holds_delivered(struct study_holds *holds, uint64_t association_id, int64_t study_id,
+                              int64_t now_ms);
 
 /* The association ended. Returns the id of the study that it held, or 0. */
 int64_t study_holds_ended(struct study_holds *holds, uint64_t association_id);

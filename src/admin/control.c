@@ -2,6 +2,7 @@
  * or takes nothing is dropped after a bound, so that it cannot keep the next one waiting. */
 #include "aurabridge/control.h"
 
+#include "aurabridge/clock.h"
 #include "aurabridge/fs.h"
 #include "aurabridge/log.h"
 
@@ -17,8 +18,10 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#define MAX_LINE         65536
-#define CLIENT_TIMEOUT_S 10
+#define MAX_LINE           65536
+#define REQUEST_TIMEOUT_MS 3000 /* for the whole request */
+#define CLIENT_TIMEOUT_S   10   /* in which some byte of an answer is taken */
+#define REFUSED_DELAY_MS   200  /* when no connection can be had: no descriptor is free, say */
 
 struct control {
     struct operate_target target;
@@ -41,8 +44,22 @@ static int socket_address(struct sockaddr_un *out, const char *directory, struct
 static void limit_patience(int fd)
 {
     struct timeval patience = {.tv_sec = CLIENT_TIMEOUT_S};
-    (void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
     (void)setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
+}
+
+/* Waits until there is something to read before the deadline and nobody wants us to stop. */
+static bool is_readable(const struct control *control, int fd, int64_t deadline_ms)
+{
+    const struct clock *clock = clock_system();
+    for (;;) {
+        struct pollfd waits[] = {{.fd = fd, .events = POLLIN},
+                                 {.fd = control->stop, .events = POLLIN}};
+        int64_t left = deadline_ms - clock_monotonic_ms(clock);
+        int ready = poll(waits, 2, left > 0 ? (int)left : 0);
+        if (ready < 0 && errno == EINTR)
+            continue;
+        return ready > 0 && !waits[1].revents && waits[0].revents;
+    }
 }
 
 static int send_all(int fd, const char *bytes, size_t length)
@@ -70,15 +87,18 @@ static int send_line(void *context, const struct json *line)
     return failed ? -1 : 0;
 }
 
-/* Reads up to and with the next line feed, keeping what follows in `buffer`. Returns the line's
- * length, or -1 at the end. */
-static long read_line(int fd, struct buffer *buffer)
+/* Reads up to and with the next line feed, keeping what follows in `buffer`. A daemon (`control`
+ * not null) has no more patience than the deadline. Returns the line's length, or -1 at the end. */
+static long read_line(const struct control *control, int fd, int64_t deadline_ms,
+                      struct buffer *buffer)
 {
     for (;;) {
         char *end = memchr(buffer->data, '\n', buffer->length);
         if (end)
             return end - buffer->data;
         char chunk[4096];
+        if (control && !is_readable(control, fd, deadline_ms))
+            return -1;
         ssize_t got = recv(fd, chunk, sizeof chunk, 0);
         if (got < 0 && errno == EINTR)
             continue;
@@ -95,14 +115,27 @@ static void drop_line(struct buffer *buffer, size_t length)
     buffer->data[rest] = '\0';
 }
 
+static void refuse(int fd, const char *why)
+{
+    struct json *line = json_new_object();
+    if (json_set_bool(line, "ok", false) == 0 && json_set_string(line, "error", why) == 0)
+        (void)send_line(&fd, line);
+    json_free(line);
+}
+
 static void serve_client(struct control *control, int fd)
 {
     struct buffer buffer;
     struct json *request = NULL;
     buffer_init(&buffer, MAX_LINE);
     limit_patience(fd);
-    long length = read_line(fd, &buffer);
-    if (length >= 0 && json_parse(&request, buffer.data, (size_t)length, NULL) == 0)
+    int64_t deadline = clock_monotonic_ms(clock_system()) + REQUEST_TIMEOUT_MS;
+    long length = read_line(control, fd, deadline, &buffer);
+    if (length < 0)
+        refuse(fd, "no whole request came: it is one line of JSON of at most 64 KiB, at once");
+    else if (json_parse(&request, buffer.data, (size_t)length, NULL) != 0)
+        refuse(fd, "the request is no JSON");
+    else
         (void)operate(&control->target, request, send_line, &fd);
     json_free(request);
     buffer_free(&buffer);
@@ -121,8 +154,11 @@ static void *serve(void *context)
         if (!(waits[0].revents & POLLIN))
             continue;
         int fd = accept4(control->listener, NULL, NULL, SOCK_CLOEXEC);
-        if (fd < 0)
+        if (fd < 0) {
+            if (errno != EINTR && errno != ECONNABORTED)
+                (void)poll(&waits[1], 1, REFUSED_DELAY_MS);
             continue;
+        }
         serve_client(control, fd);
         (void)close(fd);
     }
@@ -219,7 +255,7 @@ static int relay_replies(int fd, operate_emit *emit, void *context, struct error
     bool ended = false;
     int failed = 0;
     while (!failed && !ended) {
-        long length = read_line(fd, &buffer);
+        long length = read_line(NULL, fd, 0, &buffer);
         struct json *line = NULL;
         if (length < 0) {
             failed = error_set(err, "the daemon closed the connection in the middle of its answer");

@@ -5,6 +5,7 @@
 #include "patients.h"
 #include "study_json.h"
 
+#include "aurabridge/config.h"
 #include "aurabridge/log.h"
 
 #include <inttypes.h>
@@ -90,6 +91,30 @@ static int release(struct order *order, struct error *err)
     return 0;
 }
 
+/* Whether its destination was taken out of the configuration of a running bridge. */
+static bool no_worker_comes(const struct operate_target *target, const struct ledger_study *study)
+{
+    if (!target->bridge)
+        return false;
+    struct config *config = bridge_config(target->bridge);
+    bool gone = !config_destination(config, study->destination);
+    config_release(config);
+    return gone;
+}
+
+static int cancel_unannounced(struct order *order, const struct ledger_study *study,
+                              struct error *err)
+{
+    (void)snprintf(order->said, sizeof order->said,
+                   "S%" PRId64
+                   " is cancelled; its instances are kept. Its destination %s is not in "
+                   "the configuration: Aurabox is not told",
+                   study->id, study->destination);
+    return ledger_advance(order->target->ledger, study->id, study->state, STUDY_CANCELLED,
+                          "cancelled by a person; its destination is not in the configuration",
+                          err);
+}
+
 static int cancel(struct order *order, struct error *err)
 {
     struct ledger *ledger = order->target->ledger;
@@ -98,6 +123,8 @@ static int cancel(struct order *order, struct error *err)
         return -1;
     bool has_worker = study.state == STUDY_READY || study.state == STUDY_PACKAGING ||
                       study.state == STUDY_UPLOADING;
+    if (has_worker && no_worker_comes(order->target, &study))
+        return cancel_unannounced(order, &study, err);
     if (!has_worker) {
         if (!study_state_allows(study.state, STUDY_CANCELLED))
             return error_set(err, "S%" PRId64 " is %s and cannot be cancelled", study.id,
@@ -123,11 +150,12 @@ static int discard(struct order *order, struct error *err)
     if (ledger_study_discard(ledger, order->study_id, "discarded by a person", err) != 0)
         return -1;
     /* Files whose removal fails now are removed by housekeeping; the ledger has decided. */
-    if (bridge_clean_study(ledger, order->target->spool, order->study_id, err) != 0)
+    int failed = bridge_clean_study(ledger, order->target->spool, order->study_id, err);
+    if (failed)
         log_warning("operate", "files of discarded study S%" PRId64 " go later: %s",
                     order->study_id, err->text);
-    (void)snprintf(order->said, sizeof order->said,
-                   "S%" PRId64 " is discarded and its files are gone", order->study_id);
+    (void)snprintf(order->said, sizeof order->said, "S%" PRId64 " is discarded%s", order->study_id,
+                   failed ? "; its files go later, see the log" : " and its files are gone");
     return 0;
 }
 
@@ -188,7 +216,7 @@ int operate(const struct operate_target *target, const struct json *request, ope
     struct json *last = json_new_object();
     int unsaid = json_set_bool(last, "ok", !failed);
     if (failed)
-        unsaid |= json_set_string(last, "error", err.text);
+        unsaid |= json_set_string(last, "error", err.text[0] ? err.text : "it could not be shown");
     else if (order.said[0])
         unsaid |= json_set_string(last, "message", order.said);
     if (!unsaid)

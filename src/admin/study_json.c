@@ -39,16 +39,32 @@ static int set_identity(struct json *object, const struct ledger_study *study)
     return failed;
 }
 
-/* A waiting study's reason is its destination's, while that is paused. */
+/* No worker takes a study whose destination a reload has removed. */
+static bool has_destination(struct bridge *bridge, const struct ledger_study *study)
+{
+    struct config *config = bridge_config(bridge);
+    bool has = config_destination(config, study->destination) != NULL;
+    config_release(config);
+    return has;
+}
+
+/* A waiting study's reason is its destination's, while that is paused or missing. */
 static int set_reason(struct json *object, const struct operate_target *target,
                       const struct ledger_study *study)
 {
     char pause[LEDGER_REASON_SIZE] = "";
     char text[2 * LEDGER_REASON_SIZE];
     int64_t until = 0;
-    if (target->bridge && study_state_is_in_flight(study->state))
+    bool is_waiting =
+        target->bridge && study->destination[0] && study_state_is_in_flight(study->state);
+    if (is_waiting)
         bridge_destination_pause(target->bridge, study->destination, pause, &until);
-    if (pause[0])
+    if (is_waiting && !has_destination(target->bridge, study))
+        (void)snprintf(text, sizeof text,
+                       "waits: destination %s is not in the configuration any more; put it back, "
+                       "or cancel the study",
+                       study->destination);
+    else if (pause[0])
         (void)snprintf(text, sizeof text, "destination %s is paused: %s", study->destination,
                        pause);
     else
@@ -66,6 +82,7 @@ static int set_counts(struct json *object, const struct ledger_study *study)
     failed |= set_count(object, "superseded", study->superseded);
     failed |= set_count(object, "resends", study->resends);
     failed |= set_count(object, "swallowed_resends", study->swallowed_resends);
+    failed |= set_count(object, "discarded", study->discarded);
     failed |= set_count(object, "truncated", study->truncated);
     return failed;
 }

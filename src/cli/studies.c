@@ -55,6 +55,7 @@ static void print_extras(const struct json *study)
         {"superseded", "superseded"},
         {"resends", "identical resends"},
         {"swallowed_resends", "swallowed resends"},
+        {"discarded", "discarded"},
         {"truncated", "truncated"},
     };
     for (size_t i = 0; i < sizeof extras / sizeof *extras; i++) {

@@ -11,6 +11,7 @@
 #include "aurabridge/text.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 int announce_lift(struct stage *stage)
@@ -34,12 +35,24 @@ int announce_lift(struct stage *stage)
     return 0;
 }
 
+/* Beside what validation warned of; once, however often `init` is made. */
+static int add_warning(struct stage *stage, const char *warning, struct error *err)
+{
+    char *there = stage->study.warning;
+    size_t used = strlen(there);
+    if (strstr(there, warning))
+        return 0;
+    (void)snprintf(there + used, sizeof stage->study.warning - used, "%s%s", used ? "; " : "",
+                   warning);
+    return ledger_set_warning(stage->bridge->ledger, stage->study.id, there, err);
+}
+
 /* The body of `init`: a function of the study and its map entry. */
 static int make_body(struct stage *stage, struct json **body, struct error *err)
 {
     struct bridge *bridge = stage->bridge;
     struct kept_entry kept;
-    if (kept_entry_find(&kept, bridge->spool, stage->config, stage->study.route_key, err) != 0)
+    if (kept_entry_of_study(&kept, bridge->spool, stage->config, &stage->study, err) != 0)
         return -1;
     struct association sender = {0};
     struct study_values values;
@@ -53,7 +66,7 @@ static int make_body(struct stage *stage, struct json **body, struct error *err)
     if (!failed && kept.entry)
         failed = route_context(&context, kept.entry, &sender, &source, &warning, err);
     if (!failed && warning.length > 0)
-        failed = ledger_set_warning(bridge->ledger, stage->study.id, warning.data, err);
+        failed = add_warning(stage, warning.data, err);
     if (!failed)
         failed = aurabox_manifest(body, bridge->ledger, &stage->study,
                                   stage->worker->delivery->settings->source,

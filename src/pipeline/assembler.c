@@ -2,6 +2,7 @@
  * whether it has a route. What it decides is in the ledger before it goes on. */
 #include "bridge_state.h"
 
+#include "gate.h"
 #include "kept_entry.h"
 #include "study_values.h"
 
@@ -15,7 +16,26 @@
 #include <string.h>
 
 /* After a failure of the machine's own (disk, memory): not at once, not never. */
-#define LOCAL_FAULT_DELAY_MS 5000
+#define LOCAL_FAULT_DELAY_MS   5000
+#define LOCAL_FAULT_CEILING_MS 300000
+#define SHORTEST_LOOK_MS       1000
+
+int64_t assembler_quiet_period(const struct ledger_study *study, const struct config *config)
+{
+    const struct config_map_entry *entry = route_entry_of_key(config, study->route_key);
+    return entry && entry->quiet_period_ms >= 0 ? entry->quiet_period_ms
+                                                : config->study.quiet_period_ms;
+}
+
+/* A hold may end before its time: by the association's next study, or while this is written. So a
+ * held study is looked at again after each quiet period. */
+static int64_t look_again_at(const struct ledger_study *study, const struct config *config,
+                             int64_t now, int64_t complete_at)
+{
+    int64_t quiet = assembler_quiet_period(study, config);
+    int64_t look_at = now + (quiet > SHORTEST_LOOK_MS ? quiet : SHORTEST_LOOK_MS);
+    return look_at < complete_at ? look_at : complete_at;
+}
 
 static int close_study(struct bridge *bridge, const struct ledger_study *study,
                        const struct config *config, struct error *err)
@@ -29,45 +49,71 @@ static int close_study(struct bridge *bridge, const struct ledger_study *study,
                           monotonic + (max_wait_at - now)) -
         monotonic + now;
     if (complete_at > now)
-        return ledger_defer(bridge->ledger, study->id, complete_at,
+        return ledger_defer(bridge->ledger, study->id,
+                            look_again_at(study, config, now, complete_at),
                             "held: the association that delivers it is still open", false, err);
     return ledger_advance(bridge->ledger, study->id, STUDY_RECEIVING, STUDY_VALIDATING,
                           now >= max_wait_at ? "max_wait has passed" : "nothing came for a while",
                           err);
 }
 
-static int judge_study(struct bridge *bridge, const struct ledger_study *study,
-                       const struct config *config, struct error *err)
+/* An entry of the map as it is now, for a study whose sender matched none when it came. */
+static int find_route(struct bridge *bridge, struct ledger_study *study,
+                      const struct config *config, struct error *err)
 {
-    struct kept_entry kept;
-    if (kept_entry_find(&kept, bridge->spool, config, study->route_key, err) != 0)
+    struct association sender;
+    if (study_sender(bridge->ledger, study->id, &sender, err) != 0)
         return -1;
-    struct study_values values;
-    study_values_init(&values, bridge->ledger, bridge->spool, study->id,
-                      config->dicom.default_character_set);
-    struct attribute_source source = study_values_source(&values);
-    struct validate_result result;
-    int failed = validate_study(&result, bridge->ledger, study, config, kept.entry, &source, err);
-    kept_entry_free(&kept);
-    if (failed)
+    const struct config_map_entry *entry = route_match(config, &sender);
+    if (!entry)
+        return 0;
+    char key[ROUTE_KEY_SIZE];
+    if (route_key(key, entry, &sender) != 0)
+        return error_set(err, "no memory for a route key");
+    int failed =
+        ledger_set_route(bridge->ledger, study->id, key, entry->name, entry->destination, err);
+    return failed ? failed : ledger_study(bridge->ledger, study, study->id, err);
+}
+
+static int decide(struct bridge *bridge, const struct ledger_study *study,
+                  const struct validate_result *result, struct error *err)
+{
+    if (result->warning[0] &&
+        ledger_set_warning(bridge->ledger, study->id, result->warning, err) != 0)
         return -1;
-    if (result.warning[0] &&
-        ledger_set_warning(bridge->ledger, study->id, result.warning, err) != 0)
-        return -1;
-    if (result.verdict != VALIDATE_PASS)
+    if (result->verdict != VALIDATE_PASS)
         return ledger_advance(bridge->ledger, study->id, STUDY_VALIDATING, STUDY_QUARANTINED,
-                              result.reason, err);
+                              result->reason, err);
     if (!study->destination[0])
         return ledger_advance(bridge->ledger, study->id, STUDY_VALIDATING, STUDY_UNROUTED,
                               "no entry of the AE-title map matches its sender", err);
     return ledger_advance(bridge->ledger, study->id, STUDY_VALIDATING, STUDY_READY, "valid", err);
 }
 
+static int judge_study(struct bridge *bridge, struct ledger_study *study,
+                       const struct config *config, struct error *err)
+{
+    int failed = study->destination[0] ? 0 : find_route(bridge, study, config, err);
+    if (failed)
+        return failed;
+    struct kept_entry kept;
+    if (kept_entry_of_study(&kept, bridge->spool, config, study, err) != 0)
+        return -1;
+    struct study_values values;
+    study_values_init(&values, bridge->ledger, bridge->spool, study->id,
+                      config->dicom.default_character_set);
+    struct attribute_source source = study_values_source(&values);
+    struct validate_result result;
+    failed = validate_study(&result, bridge->ledger, study, config, kept.entry, &source, err);
+    kept_entry_free(&kept);
+    return failed ? failed : decide(bridge, study, &result, err);
+}
+
 /* Returns -1 when not even the failure could be recorded: the study is still due at once. */
 static int assemble(struct bridge *bridge, int64_t id)
 {
     struct config *config = bridge_config(bridge);
-    struct ledger_study study;
+    struct ledger_study study = {.id = id};
     struct error err;
     int failed = ledger_study(bridge->ledger, &study, id, &err);
     if (!failed && study.state == STUDY_RECEIVING)
@@ -78,16 +124,10 @@ static int assemble(struct bridge *bridge, int64_t id)
     if (!failed || failed == LEDGER_CONFLICT)
         return 0;
     log_error("assembler", "study S%" PRId64 " waits: %s", id, err.text);
-    int64_t later = clock_wall_ms(bridge->clock) + LOCAL_FAULT_DELAY_MS;
-    failed = ledger_defer(bridge->ledger, id, later, err.text, false, &err);
+    int64_t later = clock_wall_ms(bridge->clock) +
+                    backoff_delay(study.attempt, LOCAL_FAULT_DELAY_MS, LOCAL_FAULT_CEILING_MS);
+    failed = ledger_defer(bridge->ledger, id, later, err.text, true, &err);
     return failed && failed != LEDGER_CONFLICT ? -1 : 0;
-}
-
-static int64_t quiet_period_of(const struct ledger_study *study, const struct config *config)
-{
-    const struct config_map_entry *entry = route_entry_of_key(config, study->route_key);
-    return entry && entry->quiet_period_ms >= 0 ? entry->quiet_period_ms
-                                                : config->study.quiet_period_ms;
 }
 
 void assembler_unhold(struct bridge *bridge, int64_t study_id)
@@ -97,43 +137,15 @@ void assembler_unhold(struct bridge *bridge, int64_t study_id)
     struct error err;
     int failed = ledger_study(bridge->ledger, &study, study_id, &err);
     if (!failed && study.state == STUDY_RECEIVING) {
-        int64_t quiet_at = study.last_received_ms + quiet_period_of(&study, config);
+        int64_t quiet_at = study.last_received_ms + assembler_quiet_period(&study, config);
         if (study.due_ms > quiet_at)
             failed = ledger_defer(bridge->ledger, study_id, quiet_at, "", false, &err);
     }
-    if (failed && failed != LEDGER_NOT_FOUND)
+    if (failed && failed != LEDGER_NOT_FOUND && failed != LEDGER_CONFLICT)
         log_warning("assembler", "study S%" PRId64 " stays held until association_hold ends: %s",
                     study_id, err.text);
     config_release(config);
     bridge_wake(bridge);
-}
-
-void *assembler_run(void *context)
-{
-    struct bridge *bridge = context;
-    uint64_t seen = 0;
-    int64_t housekeeping_at = 0;
-    while (!atomic_load(&bridge->stopping)) {
-        int64_t now = clock_wall_ms(bridge->clock);
-        int64_t next = INT64_MAX;
-        int64_t id = 0;
-        struct error err;
-        int found = ledger_study_due(bridge->ledger, &id, now, &next, &err);
-        if (found == 0 && assemble(bridge, id) == 0) {
-            bridge_wake(bridge); /* it may be ready for a worker */
-            continue;
-        }
-        if (found == 0) {
-            next = now + LOCAL_FAULT_DELAY_MS;
-        } else if (found != LEDGER_NOT_FOUND) {
-            log_error("assembler", "the ledger does not answer: %s", err.text);
-            next = now + LOCAL_FAULT_DELAY_MS;
-        }
-        if (now >= housekeeping_at)
-            housekeeping_at = housekeeping_run(bridge);
-        bridge_wait(bridge, &seen, next < housekeeping_at ? next : housekeeping_at);
-    }
-    return NULL;
 }
 
 struct reroute {
@@ -149,21 +161,58 @@ static int reroute_one(void *context, const struct ledger_study *study)
     struct association sender;
     if (study_sender(ledger, study->id, &sender, reroute->err) != 0)
         return -1;
-    const struct config_map_entry *entry = route_match(reroute->config, &sender);
-    if (!entry)
+    if (!route_match(reroute->config, &sender))
         return 0;
-    char key[ROUTE_KEY_SIZE];
-    route_key(key, entry, &sender);
-    int failed =
-        ledger_set_route(ledger, study->id, key, entry->name, entry->destination, reroute->err);
-    if (!failed)
-        failed = ledger_advance(ledger, study->id, STUDY_UNROUTED, STUDY_VALIDATING,
-                                "the reloaded AE-title map has an entry for it", reroute->err);
+    int failed = ledger_advance(ledger, study->id, STUDY_UNROUTED, STUDY_VALIDATING,
+                                "the AE-title map has an entry for it now", reroute->err);
     return failed == LEDGER_CONFLICT ? 0 : failed;
 }
 
-int assembler_reroute(struct bridge *bridge, struct config *config, struct error *err)
+/* A new map: unrouted studies that it has an entry for are validated again, which routes them. */
+static int64_t reroute_when_due(struct bridge *bridge, int64_t now)
 {
-    struct reroute reroute = {.bridge = bridge, .config = config, .err = err};
-    return ledger_studies(bridge->ledger, STUDY_UNROUTED, reroute_one, &reroute, err);
+    if (!atomic_exchange(&bridge->reroute_due, false))
+        return INT64_MAX;
+    struct error err;
+    struct reroute reroute = {.bridge = bridge, .config = bridge_config(bridge), .err = &err};
+    int failed = ledger_studies(bridge->ledger, STUDY_UNROUTED, reroute_one, &reroute, &err);
+    config_release(reroute.config);
+    if (!failed)
+        return INT64_MAX;
+    atomic_store(&bridge->reroute_due, true);
+    log_error("assembler", "unrouted studies are looked at again in %d s: %s",
+              LOCAL_FAULT_DELAY_MS / 1000, err.text);
+    return now + LOCAL_FAULT_DELAY_MS;
+}
+
+void *assembler_run(void *context)
+{
+    struct bridge *bridge = context;
+    uint64_t seen = 0;
+    int64_t housekeeping_at = 0;
+    struct time_watch watch = {0};
+    while (!atomic_load(&bridge->stopping)) {
+        clock_change_watch(bridge, &watch);
+        int64_t now = clock_wall_ms(bridge->clock);
+        int64_t reroute_at = reroute_when_due(bridge, now);
+        int64_t next = INT64_MAX;
+        int64_t id = 0;
+        struct error err;
+        int found = ledger_study_due(bridge->ledger, &id, now, &next, &err);
+        if (found == 0 && assemble(bridge, id) == 0) {
+            bridge_wake(bridge); /* it may be ready for a worker */
+            continue;
+        }
+        if (found == 0) {
+            next = now + LOCAL_FAULT_DELAY_MS;
+        } else if (found != LEDGER_NOT_FOUND) {
+            log_error("assembler", "the ledger does not answer: %s", err.text);
+            next = now + LOCAL_FAULT_DELAY_MS;
+        }
+        next = next < reroute_at ? next : reroute_at;
+        if (now >= housekeeping_at || housekeeping_at > now + HOUSEKEEPING_EVERY_MS)
+            housekeeping_at = housekeeping_run(bridge);
+        bridge_wait(bridge, &seen, next < housekeeping_at ? next : housekeeping_at);
+    }
+    return NULL;
 }

@@ -59,6 +59,7 @@ int bridge_open(struct bridge **out, struct config *config, const struct clock *
         free(bridge);
         return error_set(err, "the system refuses a condition variable");
     }
+    atomic_store(&bridge->reroute_due, true); /* the map may have changed while nobody ran */
     reception_init(bridge);
     if (open_stores(bridge, err) != 0) {
         bridge_free(bridge);
@@ -136,10 +137,7 @@ void bridge_wait(struct bridge *bridge, uint64_t *seen, int64_t until_ms)
 
 int bridge_start(struct bridge *bridge, struct error *err)
 {
-    pthread_mutex_lock(&bridge->deliveries_lock);
-    int failed = deliveries_follow(bridge, bridge->config, err);
-    pthread_mutex_unlock(&bridge->deliveries_lock);
-    if (failed)
+    if (deliveries_follow(bridge, bridge->config, err) != 0)
         return -1;
     int refused = pthread_create(&bridge->assembler, NULL, assembler_run, bridge);
     if (refused)
@@ -150,12 +148,8 @@ int bridge_start(struct bridge *bridge, struct error *err)
 
 int bridge_reconfigure(struct bridge *bridge, struct config *config, struct error *err)
 {
-    if (kept_entries_save(bridge->spool, config, err) != 0)
-        return -1;
-    pthread_mutex_lock(&bridge->deliveries_lock);
-    int failed = deliveries_follow(bridge, config, err);
-    pthread_mutex_unlock(&bridge->deliveries_lock);
-    if (failed)
+    if (kept_entries_save(bridge->spool, config, err) != 0 ||
+        deliveries_follow(bridge, config, err) != 0)
         return -1;
     spool_set_reserve(bridge->spool, config->spool.reserve);
     pthread_mutex_lock(&bridge->config_lock);
@@ -163,9 +157,9 @@ int bridge_reconfigure(struct bridge *bridge, struct config *config, struct erro
     bridge->config = config_retain(config);
     pthread_mutex_unlock(&bridge->config_lock);
     config_release(before);
-    failed = assembler_reroute(bridge, config, err);
+    atomic_store(&bridge->reroute_due, true);
     bridge_wake(bridge);
-    return failed;
+    return 0;
 }
 
 void bridge_interrupt(struct bridge *bridge, int64_t study_id)
@@ -192,9 +186,7 @@ void bridge_stop(struct bridge *bridge)
         pthread_join(bridge->assembler, NULL);
         bridge->assembler_runs = false;
     }
-    pthread_mutex_lock(&bridge->deliveries_lock);
     deliveries_stop(bridge);
-    pthread_mutex_unlock(&bridge->deliveries_lock);
 }
 
 void bridge_free(struct bridge *bridge)

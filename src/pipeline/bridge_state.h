@@ -27,8 +27,9 @@ struct bridge {
 
     pthread_t assembler;
     bool assembler_runs;
+    atomic_bool reroute_due; /* the map is new: the assembler looks at unrouted studies again */
 
-    pthread_mutex_t deliveries_lock; /* guards the list against bridge_interrupt and status */
+    pthread_mutex_t deliveries_lock; /* guards the list; never held while workers are joined */
     struct delivery *deliveries;
 };
 
@@ -41,13 +42,26 @@ void reception_init(struct bridge *bridge);
 
 /* assembler.c: the thread's function; and one study through completion, validation and routing. */
 void *assembler_run(void *bridge);
-/* The association that held the study has ended: its end may come earlier than noted. */
+/* An association holds the study no more (it ended, or turned to another study): its end may come
+ * earlier than noted. */
 void assembler_unhold(struct bridge *bridge, int64_t study_id);
-int assembler_reroute(struct bridge *bridge, struct config *config, struct error *err);
+/* Of the study's map entry, or the default. */
+int64_t assembler_quiet_period(const struct ledger_study *study, const struct config *config);
 
 /* recovery.c */
 int recovery_run(struct bridge *bridge, struct error *err);
 
+/* clock_change.c: what is due by the wall clock, when that was set. */
+struct time_watch {
+    bool begun;
+    int64_t difference_ms; /* of wall clock and monotonic clock, as last seen */
+};
+void clock_change_watch(struct bridge *bridge, struct time_watch *watch);
+/* Brings times that the clock as it is now could not have made (a study that is due in a year)
+ * back to what they were meant to be. */
+int clock_change_repair(struct bridge *bridge, struct error *err);
+
+#define HOUSEKEEPING_EVERY_MS 60000
 /* housekeeping.c: returns when it wants to run again (wall clock). */
 int64_t housekeeping_run(struct bridge *bridge);
 

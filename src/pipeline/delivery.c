@@ -10,8 +10,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A lease outlasts any upload; what ends it is the outcome, or the next start of the process. */
-#define LEASE_MS             (30LL * 24 * 3600 * 1000)
+/* A lease outlasts any upload, and any jump of the wall clock (a machine that starts in 1970 and
+ * then asks for the time); what ends it is the outcome, or the next start of the process. */
+#define LEASE_MS             (1000LL * 365 * 24 * 3600 * 1000)
 #define LOCAL_FAULT_DELAY_MS 5000
 
 bool delivery_worker_stops(void *context)
@@ -54,8 +55,7 @@ static int64_t work_once(struct delivery_worker *worker)
     struct bridge *bridge = delivery->bridge;
     int64_t now = clock_wall_ms(bridge->clock);
     int64_t next = INT64_MAX;
-    bool probe = false;
-    if (!gate_enter(&delivery->gate, now, &probe, &next))
+    if (!gate_enter(&delivery->gate, now, &worker->probes, &next))
         return next;
     next = INT64_MAX;
     struct ledger_study study;
@@ -63,7 +63,7 @@ static int64_t work_once(struct delivery_worker *worker)
     int found = ledger_claim(bridge->ledger, &study, delivery->settings->name, worker->owner, now,
                              LEASE_MS, &next, &err);
     if (found != 0) {
-        gate_leave(&delivery->gate, probe);
+        gate_leave(&delivery->gate, worker->probes);
         if (found == LEDGER_NOT_FOUND)
             return next;
         log_error("delivery", "the ledger does not answer: %s", err.text);
@@ -76,7 +76,7 @@ static int64_t work_once(struct delivery_worker *worker)
     if (!failed)
         failed = stage_run(worker, &study);
     atomic_store(&worker->study_id, 0);
-    gate_leave(&delivery->gate, probe);
+    gate_leave(&delivery->gate, worker->probes);
     /* After a conflict its state is another's, and so is its lease. */
     if (failed && failed != LEDGER_CONFLICT)
         give_back(worker, study.id);
@@ -194,8 +194,41 @@ static struct delivery **find(struct delivery **at, const char *name)
     return at;
 }
 
-static void stop_gone(struct bridge *bridge, const struct config *config)
+static void free_all(struct delivery *first)
 {
+    for (struct delivery *each = first; each; each = each->next)
+        atomic_store(&each->stopping, true); /* so that they end together */
+    for (struct delivery *next = NULL; first; first = next) {
+        next = first->next;
+        delivery_free(first);
+    }
+}
+
+/* Workers for what the config has and the list has not, or has with other settings. */
+static int make_missing(struct delivery **made, struct bridge *bridge, struct config *config,
+                        struct error *err)
+{
+    *made = NULL;
+    for (size_t i = 0; i < config->destination_count; i++) {
+        const struct config_destination *settings = &config->destinations[i];
+        struct delivery *there = *find(&bridge->deliveries, settings->name);
+        if (there && same_settings(there, config, settings))
+            continue;
+        struct delivery *delivery = NULL;
+        if (delivery_new(&delivery, bridge, config, settings, err) != 0) {
+            free_all(*made);
+            return -1;
+        }
+        delivery->next = *made;
+        *made = delivery;
+    }
+    return 0;
+}
+
+/* Takes out of the list what the config has not, or has with other settings. */
+static struct delivery *take_gone(struct bridge *bridge, const struct config *config)
+{
+    struct delivery *gone = NULL;
     struct delivery **at = &bridge->deliveries;
     while (*at) {
         struct delivery *delivery = *at;
@@ -206,29 +239,35 @@ static void stop_gone(struct bridge *bridge, const struct config *config)
             continue;
         }
         *at = delivery->next;
-        delivery_free(delivery);
+        delivery->next = gone;
+        gone = delivery;
     }
+    return gone;
 }
 
 int deliveries_follow(struct bridge *bridge, struct config *config, struct error *err)
 {
-    stop_gone(bridge, config);
-    for (size_t i = 0; i < config->destination_count; i++) {
-        const struct config_destination *settings = &config->destinations[i];
-        struct delivery **at = find(&bridge->deliveries, settings->name);
-        if (!*at && delivery_new(at, bridge, config, settings, err) != 0)
-            return -1;
-    }
+    struct delivery *made = NULL;
+    if (make_missing(&made, bridge, config, err) != 0)
+        return -1; /* the old ones were not touched */
+    pthread_mutex_lock(&bridge->deliveries_lock);
+    struct delivery *gone = take_gone(bridge, config);
+    struct delivery **end = &bridge->deliveries;
+    while (*end)
+        end = &(*end)->next;
+    *end = made;
+    pthread_mutex_unlock(&bridge->deliveries_lock);
+    free_all(gone); /* waits for their workers, and nobody for us */
     return 0;
 }
 
 void deliveries_stop(struct bridge *bridge)
 {
-    while (bridge->deliveries) {
-        struct delivery *delivery = bridge->deliveries;
-        bridge->deliveries = delivery->next;
-        delivery_free(delivery);
-    }
+    pthread_mutex_lock(&bridge->deliveries_lock);
+    struct delivery *all = bridge->deliveries;
+    bridge->deliveries = NULL;
+    pthread_mutex_unlock(&bridge->deliveries_lock);
+    free_all(all);
 }
 
 void deliveries_interrupt(struct delivery *first, int64_t study_id)

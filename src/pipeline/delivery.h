@@ -18,6 +18,7 @@ struct delivery_worker {
     struct http_client *http; /* for Tus */
     atomic_llong study_id;    /* that it has in hand, or 0 */
     atomic_bool interrupted;  /* look at the study again */
+    bool probes;              /* it is the one that tries a paused destination; its thread's own */
 };
 
 struct delivery {
@@ -33,9 +34,12 @@ struct delivery {
 };
 
 /* Makes the workers what the config asks for: new destinations start, gone ones stop, changed ones
- * start anew. The caller holds deliveries_lock. */
+ * start anew. Returns 0, or -1 and everything is as it was. One thread at a time; who looks at the
+ * list meanwhile (under deliveries_lock) does not wait for the workers that end. */
 int deliveries_follow(struct bridge *bridge, struct config *config, struct error *err);
 void deliveries_stop(struct bridge *bridge);
+
+/* The caller holds deliveries_lock for these. */
 void deliveries_interrupt(struct delivery *first, int64_t study_id);
 void deliveries_pause_of(struct delivery *first, const char *destination,
                          char reason[LEDGER_REASON_SIZE], int64_t *until_ms);

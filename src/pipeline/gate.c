@@ -23,6 +23,8 @@ void gate_destroy(struct gate *gate)
 bool gate_enter(struct gate *gate, int64_t now_ms, bool *probe, int64_t *until_ms)
 {
     pthread_mutex_lock(&gate->lock);
+    if (now_ms < gate->paused_ms) /* the clock was set back: its times mean nothing any more */
+        gate->until_ms = gate->paused_ms = now_ms;
     bool may = !gate->paused || (!gate->probing && now_ms >= gate->until_ms);
     *probe = gate->paused && may;
     if (*probe)
@@ -64,19 +66,18 @@ bool gate_is_fresh(struct gate *gate, int64_t now_ms)
     return fresh;
 }
 
-int64_t gate_pause(struct gate *gate, const char *reason, int64_t now_ms, int64_t first_ms,
-                   int64_t ceiling_ms, int64_t at_least_ms)
+int64_t gate_pause(struct gate *gate, bool probe, const char *reason, int64_t now_ms,
+                   int64_t first_ms, int64_t ceiling_ms, int64_t at_least_ms)
 {
     pthread_mutex_lock(&gate->lock);
-    /* Workers that were under way when the pause began do not lengthen it. */
-    if (!gate->paused || gate->probing) {
+    if (!gate->paused || probe) {
+        gate->paused_ms = now_ms;
         int64_t delay = backoff_delay(gate->attempt, first_ms, ceiling_ms);
         gate->until_ms = now_ms + (delay > at_least_ms ? delay : at_least_ms);
         if (gate->attempt < UINT_MAX)
             gate->attempt++;
     }
     gate->paused = true;
-    gate->probing = false;
     text_copy(gate->reason, sizeof gate->reason, reason);
     int64_t until = gate->until_ms;
     pthread_mutex_unlock(&gate->lock);

@@ -8,8 +8,6 @@
 
 #include <inttypes.h>
 
-#define HOUSEKEEPING_EVERY_MS 60000
-
 struct cleaning {
     struct ledger *ledger;
     struct spool *spool;
@@ -41,11 +39,15 @@ int64_t housekeeping_run(struct bridge *bridge)
     int64_t now = clock_wall_ms(bridge->clock);
     struct error err;
     int64_t id = 0;
+    int64_t before = 0;
     int failed = 0;
     while (!failed && !atomic_load(&bridge->stopping) &&
            (failed = ledger_study_to_clean(bridge->ledger, &id,
-                                           now - config->retention.completed_ms, &err)) == 0)
-        failed = bridge_clean_study(bridge->ledger, bridge->spool, id, &err);
+                                           now - config->retention.completed_ms, &err)) == 0) {
+        failed = id == before ? error_set(&err, "it still names files after all were removed")
+                              : bridge_clean_study(bridge->ledger, bridge->spool, id, &err);
+        before = id;
+    }
     if (failed && failed != LEDGER_NOT_FOUND)
         log_error("housekeeping", "files of S%" PRId64 " stay: %s", id, err.text);
     unsigned removed = 0;

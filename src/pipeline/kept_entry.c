@@ -159,6 +159,21 @@ int kept_entry_find(struct kept_entry *out, const struct spool *spool, const str
     return failed ? -1 : 0;
 }
 
+int kept_entry_of_study(struct kept_entry *out, const struct spool *spool,
+                        const struct config *config, const struct ledger_study *study,
+                        struct error *err)
+{
+    if (kept_entry_find(out, spool, config, study->route_key, err) != 0)
+        return -1;
+    if (out->entry || !study->destination[0])
+        return 0;
+    return error_set(err,
+                     "the map entry %s that it was matched to is neither in the AE-title map nor "
+                     "in %s/entries/%s.json; put it back into the map",
+                     study->entry_name[0] ? study->entry_name : "(without a name)",
+                     spool_directory(spool), study->route_key);
+}
+
 void kept_entry_free(struct kept_entry *kept)
 {
     free_own(kept->own);

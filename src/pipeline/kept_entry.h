@@ -20,6 +20,12 @@ struct kept_entry {
 
 int kept_entry_find(struct kept_entry *out, const struct spool *spool, const struct config *config,
                     const char *route_key, struct error *err);
+
+/* The same for a study: one that has a destination without an entry is an error, so that nothing
+ * goes up without the context it was to have. */
+int kept_entry_of_study(struct kept_entry *out, const struct spool *spool,
+                        const struct config *config, const struct ledger_study *study,
+                        struct error *err);
 void kept_entry_free(struct kept_entry *kept);
 
 #endif

@@ -17,7 +17,6 @@ struct instance {
     struct spool_writer *writer;
     struct association association;
     struct instance_request request;
-    bool failed;
 };
 
 static void refuse(struct dimse_answer *answer, uint16_t status, const char *comment)
@@ -31,7 +30,6 @@ static void refuse_for_disk(struct instance *instance, struct dimse_answer *answ
                             const struct error *why)
 {
     const struct association *from = &instance->association;
-    instance->failed = true;
     refuse(answer, DIMSE_OUT_OF_RESOURCES,
            failure == SPOOL_FULL ? "Out of disk space, try again later"
                                  : "Storing failed, see the log of the bridge");
@@ -132,10 +130,23 @@ static void after_record(struct instance *instance, const struct ledger_arrival_
     if (outcome->superseded_file[0] &&
         spool_remove(bridge->spool, outcome->superseded_file, &err) != 0)
         log_warning("reception", "a superseded file stays until the next start: %s", err.text);
-    study_holds_delivered(bridge->holds, instance->association.id, outcome->study_id,
-                          clock_monotonic_ms(bridge->clock));
+    int64_t left = study_holds_delivered(bridge->holds, instance->association.id, outcome->study_id,
+                                         clock_monotonic_ms(bridge->clock));
+    if (left != 0)
+        assembler_unhold(bridge, left);
     if (outcome->study_opened)
         bridge_wake(bridge);
+}
+
+/* The ledger refused. A file that no row names would be one more with each try of the sender. Where
+ * the ledger cannot say, it stays, and recovery reconciles. */
+static void take_back(struct bridge *bridge, const char *file_name)
+{
+    bool known = true;
+    struct error err;
+    if (ledger_file_is_known(bridge->ledger, file_name, &known, &err) == 0 && !known &&
+        spool_remove(bridge->spool, file_name, &err) != 0)
+        log_warning("reception", "a refused file stays until the next start: %s", err.text);
 }
 
 static int publish_and_record(struct instance *instance, const struct stored_instance *stored,
@@ -173,7 +184,7 @@ static int publish_and_record(struct instance *instance, const struct stored_ins
     };
     struct ledger_arrival_outcome outcome;
     if (ledger_instance_received(bridge->ledger, &outcome, &arrival, &err) != 0) {
-        /* Whether the row was written is unknown: the file stays, and recovery reconciles. */
+        take_back(bridge, file_name);
         refuse_for_disk(instance, answer, -1, &err);
         return -1;
     }

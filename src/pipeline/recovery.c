@@ -27,8 +27,15 @@ static int record_found(struct recovery *recovery, const struct spool_found *fou
     memcpy(sender.calling_ae_title, header->calling_ae_title, sizeof sender.calling_ae_title);
     memcpy(sender.called_ae_title, header->called_ae_title, sizeof sender.called_ae_title);
     struct kept_entry kept;
-    if (kept_entry_find(&kept, bridge->spool, config, found->route_key, recovery->err) != 0)
-        return -1;
+    struct error why;
+    /* One damaged entry is no reason to refuse all senders: without it, it is held as unrouted. */
+    if (kept_entry_find(&kept, bridge->spool, config, found->route_key, &why) != 0)
+        log_error("recovery", "%s is adopted without its map entry: %s", found->name, why.text);
+    /* Of two versions the recorded one is newer: a file without a row was replaced by it, or came
+     * and was never acknowledged. */
+    enum changed_duplicate changed = config->study.on_changed_duplicate;
+    if (changed == CHANGED_DUPLICATE_REPLACE)
+        changed = CHANGED_DUPLICATE_KEEP_FIRST;
     struct ledger_arrival arrival = {
         .route_key = found->route_key,
         .entry_name = kept.entry ? kept.entry->name : "",
@@ -40,9 +47,11 @@ static int record_found(struct recovery *recovery, const struct spool_found *fou
         .instance = stored,
         .file_name = found->name,
         .received_ms = found->modified_ms,
-        .quiet_period_ms = config->study.quiet_period_ms,
+        .quiet_period_ms = kept.entry && kept.entry->quiet_period_ms >= 0
+                               ? kept.entry->quiet_period_ms
+                               : config->study.quiet_period_ms,
         .max_wait_ms = config->study.max_wait_ms,
-        .changed_duplicate = config->study.on_changed_duplicate,
+        .changed_duplicate = changed,
     };
     struct ledger_arrival_outcome outcome;
     int failed = ledger_instance_received(bridge->ledger, &outcome, &arrival, recovery->err);
@@ -108,6 +117,22 @@ static int look_at_row(void *context, int64_t study_id, int64_t instance_id, con
                           recovery->err);
 }
 
+/* Nothing could come while nobody listened: that was no quiet period. A sender that was cut off
+ * has one to come back in. */
+static int grant_quiet_period(void *context, const struct ledger_study *study)
+{
+    struct recovery *recovery = context;
+    const struct config *config = recovery->bridge->config;
+    int64_t now = clock_wall_ms(recovery->bridge->clock);
+    int64_t due = now + assembler_quiet_period(study, config);
+    int64_t latest = study->first_received_ms + config->study.max_wait_ms;
+    due = due < latest ? due : latest;
+    if (due <= study->due_ms)
+        return 0;
+    return ledger_defer(recovery->bridge->ledger, study->id, due, "the bridge was restarted", false,
+                        recovery->err);
+}
+
 int recovery_run(struct bridge *bridge, struct error *err)
 {
     struct recovery recovery = {.bridge = bridge, .err = err};
@@ -115,7 +140,9 @@ int recovery_run(struct bridge *bridge, struct error *err)
     if (ledger_recover(bridge->ledger, err) != 0 ||
         spool_clear_incoming(bridge->spool, &removed, err) != 0 ||
         spool_walk(bridge->spool, look_at_file, &recovery, err) != 0 ||
-        ledger_files(bridge->ledger, look_at_row, &recovery, err) != 0)
+        ledger_files(bridge->ledger, look_at_row, &recovery, err) != 0 ||
+        clock_change_repair(bridge, err) != 0 ||
+        ledger_studies(bridge->ledger, STUDY_RECEIVING, grant_quiet_period, &recovery, err) != 0)
         return error_wrap(err, "reconciling spool and ledger");
     log_info("recovery",
              "spool and ledger agree: %u unfinished files removed, %u files adopted, "

@@ -11,7 +11,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#define LOCAL_FAULT_DELAY_MS 5000
+#define LOCAL_FAULT_DELAY_MS   5000
+#define LOCAL_FAULT_CEILING_MS 300000
 
 enum stage_result stage_done(struct stage *stage, enum study_state next, const char *reason)
 {
@@ -52,12 +53,13 @@ int stage_record_step(struct stage *stage, enum ledger_step step)
 bool stage_wait(struct stage *stage, int64_t ms)
 {
     const struct clock *clock = stage->bridge->clock;
-    int64_t until = clock_wall_ms(clock) + (ms > 0 ? ms : 1);
+    int64_t until = clock_monotonic_ms(clock) + (ms > 0 ? ms : 1);
     uint64_t seen = 0;
     while (!delivery_worker_stops(stage->worker)) {
-        if (clock_wall_ms(clock) >= until)
+        int64_t left = until - clock_monotonic_ms(clock);
+        if (left <= 0)
             return true;
-        bridge_wait(stage->bridge, &seen, until);
+        bridge_wait(stage->bridge, &seen, clock_wall_ms(clock) + left);
     }
     return false;
 }
@@ -162,9 +164,11 @@ static int put_off(struct stage *stage, struct error *err)
     struct gate *gate = &stage->worker->delivery->gate;
     int64_t now = clock_wall_ms(stage->bridge->clock);
     int64_t at = now;
-    bool counts = stage->result == STAGE_RETRY && !stage->progressed;
+    bool counts =
+        (stage->result == STAGE_RETRY && !stage->progressed) || stage->result == STAGE_LOCAL;
     if (stage->result == STAGE_PAUSE) {
-        at = gate_pause(gate, stage->reason, now, stage->config->upload.retry_first_ms,
+        at = gate_pause(gate, stage->worker->probes, stage->reason, now,
+                        stage->config->upload.retry_first_ms,
                         stage->config->upload.retry_ceiling_ms, stage->delay_ms);
         log_warning("delivery",
                     "destination %s is paused, its studies wait; next try in %" PRId64 " s: %s",
@@ -176,7 +180,7 @@ static int put_off(struct stage *stage, struct error *err)
                     stage->study.id, study_state_name(stage->study.state), (at - now + 999) / 1000,
                     stage->reason);
     } else if (stage->result == STAGE_LOCAL) {
-        at = now + stage->delay_ms;
+        at = now + backoff_delay(stage->study.attempt, stage->delay_ms, LOCAL_FAULT_CEILING_MS);
     }
     return ledger_defer(stage->bridge->ledger, stage->study.id, at, stage->reason, counts, err);
 }
@@ -209,7 +213,9 @@ int stage_run(struct delivery_worker *worker, const struct ledger_study *study)
     } else {
         failed = put_off(&stage, &err);
     }
-    if (failed)
+    if (failed == LEDGER_CONFLICT) /* a person discarded it meanwhile, say */
+        log_info("delivery", "study S%" PRId64 " is left alone: %s", study->id, err.text);
+    else if (failed)
         log_error("delivery", "study S%" PRId64 ": its outcome is not recorded: %s", study->id,
                   err.text);
     config_release(stage.config);

@@ -140,7 +140,10 @@ int transfer_is_complete(struct stage *stage, bool *complete)
     enum tus_outcome outcome = tus_upload_is_complete(&transfer.tus, complete);
     if (outcome == TUS_DONE || outcome == TUS_GONE)
         return 0;
-    (void)stage_ends(stage, STAGE_RETRY, transfer.tus.retry_after_ms, transfer.tus.text);
+    if (outcome == TUS_STOPPED)
+        (void)stage_ends(stage, STAGE_AGAIN, 0, "interrupted");
+    else
+        (void)stage_ends(stage, STAGE_RETRY, transfer.tus.retry_after_ms, transfer.tus.text);
     return -1;
 }
 

@@ -49,17 +49,21 @@ static size_t find(const struct study_holds *holds, uint64_t association_id)
     return at;
 }
 
-void study_holds_delivered(struct study_holds *holds, uint64_t association_id, int64_t study_id,
-                           int64_t now_ms)
+int64_t study_holds_delivered(struct study_holds *holds, uint64_t association_id, int64_t study_id,
+                              int64_t now_ms)
 {
+    int64_t left = 0;
     (void)pthread_mutex_lock(&holds->mutex);
     size_t at = find(holds, association_id);
+    if (at < holds->count && holds->items[at].study_id != study_id)
+        left = holds->items[at].study_id;
     if (at < MAX_HOLDS) {
         holds->items[at] = (struct hold){association_id, study_id, now_ms};
         if (at == holds->count)
             holds->count++;
     }
     (void)pthread_mutex_unlock(&holds->mutex);
+    return left;
 }
 
 int64_t study_holds_ended(struct study_holds *holds, uint64_t association_id)

@@ -4,6 +4,8 @@
 #include "suite.h"
 
 #include <limits.h>
+#include <sched.h>
+#include <stdatomic.h>
 
 #define FIRST_MS   1000
 #define CEILING_MS 8000
@@ -55,7 +57,7 @@ static void test_paused_gate_lets_one_probe_pass(void)
     bool probe = false;
     bool other = false;
     gate_init(&gate);
-    int64_t until = gate_pause(&gate, "it is away", 1000, FIRST_MS, CEILING_MS, -1);
+    int64_t until = gate_pause(&gate, false, "it is away", 1000, FIRST_MS, CEILING_MS, -1);
     CU_ASSERT(until >= 1500 && until <= 2000);
     int64_t asked = 0;
     CU_ASSERT_FALSE(gate_enter(&gate, 1001, &probe, &asked));
@@ -74,15 +76,77 @@ static void test_pause_backs_off_by_probes_alone(void)
 {
     struct gate gate;
     bool probe = false;
+    bool other = false;
     gate_init(&gate);
-    int64_t until = gate_pause(&gate, "it is away", 0, FIRST_MS, CEILING_MS, -1);
+    int64_t until = gate_pause(&gate, false, "it is away", 0, FIRST_MS, CEILING_MS, -1);
     for (int worker = 0; worker < 10; worker++) /* were under way when the pause began */
-        CU_ASSERT_EQUAL(gate_pause(&gate, "it is away", 1, FIRST_MS, CEILING_MS, -1), until);
+        CU_ASSERT_EQUAL(gate_pause(&gate, false, "it is away", 1, FIRST_MS, CEILING_MS, -1), until);
     CU_ASSERT_TRUE(enter(&gate, until, &probe));
-    int64_t next = gate_pause(&gate, "it is away", until, FIRST_MS, CEILING_MS, -1);
+    int64_t next = gate_pause(&gate, true, "it is away", until, FIRST_MS, CEILING_MS, -1);
     CU_ASSERT(next - until >= 1000 && next - until <= 2000);
+    gate_leave(&gate, true);
     CU_ASSERT_TRUE(enter(&gate, next, &probe));
-    CU_ASSERT_EQUAL(gate_pause(&gate, "wait", next, FIRST_MS, CEILING_MS, 60000), next + 60000);
+    /* One that was under way lengthens nothing, and lets no second probe in. */
+    CU_ASSERT_EQUAL(gate_pause(&gate, false, "it is away", next, FIRST_MS, CEILING_MS, -1), next);
+    CU_ASSERT_FALSE(enter(&gate, next, &other));
+    CU_ASSERT_EQUAL(gate_pause(&gate, true, "wait", next, FIRST_MS, CEILING_MS, 60000),
+                    next + 60000);
+    gate_destroy(&gate);
+}
+
+static void test_clock_set_back_does_not_keep_it_closed(void)
+{
+    struct gate gate;
+    bool probe = false;
+    gate_init(&gate);
+    int64_t until = gate_pause(&gate, false, "it is away", 2000000000, FIRST_MS, CEILING_MS, -1);
+    CU_ASSERT(until > 2000000000);
+    CU_ASSERT_TRUE(enter(&gate, 1000, &probe));
+    CU_ASSERT_TRUE(probe);
+    gate_destroy(&gate);
+}
+
+#define PROBERS 8
+
+struct prober {
+    struct gate *gate;
+    atomic_uint *inside, *most, *entered;
+};
+
+static void *probe_often(void *context)
+{
+    struct prober *prober = context;
+    for (int i = 0; i < 5000; i++) {
+        bool probe = false;
+        if (!enter(prober->gate, 5000, &probe))
+            continue;
+        unsigned inside = atomic_fetch_add(prober->inside, 1) + 1;
+        if (inside > atomic_load(prober->most))
+            atomic_store(prober->most, inside);
+        atomic_fetch_add(prober->entered, 1);
+        (void)sched_yield();
+        atomic_fetch_sub(prober->inside, 1);
+        gate_leave(prober->gate, probe);
+    }
+    return NULL;
+}
+
+static void test_one_probe_at_a_time_of_many_threads(void)
+{
+    struct gate gate;
+    atomic_uint inside = 0;
+    atomic_uint most = 0;
+    atomic_uint entered = 0;
+    pthread_t threads[PROBERS];
+    gate_init(&gate);
+    (void)gate_pause(&gate, false, "it is away", 1000, FIRST_MS, CEILING_MS, -1);
+    struct prober prober = {&gate, &inside, &most, &entered};
+    for (int i = 0; i < PROBERS; i++)
+        CU_ASSERT_EQUAL(pthread_create(&threads[i], NULL, probe_often, &prober), 0);
+    for (int i = 0; i < PROBERS; i++)
+        CU_ASSERT_EQUAL(pthread_join(threads[i], NULL), 0);
+    CU_ASSERT(atomic_load(&entered) > 0);
+    CU_ASSERT_EQUAL(atomic_load(&most), 1);
     gate_destroy(&gate);
 }
 
@@ -96,7 +160,7 @@ static void test_answer_opens_and_stays_fresh_for_a_while(void)
     CU_ASSERT_TRUE(gate_is_fresh(&gate, 1059999));
     CU_ASSERT_FALSE(gate_is_fresh(&gate, 1060000));
     CU_ASSERT_FALSE(gate_is_fresh(&gate, 999999)); /* the clock was set back */
-    (void)gate_pause(&gate, "it is away", 1000001, FIRST_MS, CEILING_MS, -1);
+    (void)gate_pause(&gate, false, "it is away", 1000001, FIRST_MS, CEILING_MS, -1);
     CU_ASSERT_STRING_EQUAL(gate.reason, "it is away");
     CU_ASSERT_FALSE(gate_is_fresh(&gate, 1000002));
     CU_ASSERT_TRUE(gate_opened(&gate, 1000003));
@@ -111,6 +175,8 @@ static CU_TestInfo cases[] = {
     SUITE_CASE(test_open_gate_lets_all_pass),
     SUITE_CASE(test_paused_gate_lets_one_probe_pass),
     SUITE_CASE(test_pause_backs_off_by_probes_alone),
+    SUITE_CASE(test_clock_set_back_does_not_keep_it_closed),
+    SUITE_CASE(test_one_probe_at_a_time_of_many_threads),
     SUITE_CASE(test_answer_opens_and_stays_fresh_for_a_while),
     CU_TEST_INFO_NULL,
 };

@@ -1,0 +1,68 @@
+/* When the wall clock is set. What is due is noted by it, so that it means the same after a
+ * restart; a clock that ran ahead (a machine that came up in 2036 and then asked for the time)
+ * leaves studies that are due in years. Those are brought back; nothing else is touched. A clock
+ * that is set forward makes things due early at worst, which is a supplement more. */
+#include "bridge_state.h"
+
+#include "aurabridge/log.h"
+
+#include <inttypes.h>
+
+#define NOTABLE_MS          30000
+#define LONGEST_RETRY_IN_MS (24LL * 3600 * 1000) /* no server's Retry-After is heeded longer */
+
+struct repair {
+    struct bridge *bridge;
+    const struct config *config;
+    int64_t now;
+    unsigned moved;
+    struct error *err;
+};
+
+static int repair_one(void *context, const struct ledger_study *study)
+{
+    struct repair *repair = context;
+    struct ledger *ledger = repair->bridge->ledger;
+    int failed = 0;
+    if (study->state == STUDY_RECEIVING &&
+        study->due_ms > repair->now + repair->config->study.max_wait_ms)
+        failed = ledger_defer(ledger, study->id,
+                              repair->now + assembler_quiet_period(study, repair->config),
+                              "the clock was set", false, repair->err);
+    else if (study_state_is_in_flight(study->state) &&
+             study->retry_at_ms > repair->now + LONGEST_RETRY_IN_MS)
+        failed = ledger_study_retry(ledger, study->id, repair->err);
+    else
+        return 0;
+    repair->moved++;
+    return failed == LEDGER_CONFLICT ? 0 : failed;
+}
+
+int clock_change_repair(struct bridge *bridge, struct error *err)
+{
+    struct config *config = bridge_config(bridge);
+    struct repair repair = {
+        .bridge = bridge, .config = config, .now = clock_wall_ms(bridge->clock), .err = err};
+    int failed = ledger_studies(bridge->ledger, -1, repair_one, &repair, err);
+    config_release(config);
+    if (repair.moved > 0)
+        log_warning("clock", "%u studies were due by a clock that ran ahead; they are due now",
+                    repair.moved);
+    return failed;
+}
+
+void clock_change_watch(struct bridge *bridge, struct time_watch *watch)
+{
+    int64_t difference = clock_wall_ms(bridge->clock) - clock_monotonic_ms(bridge->clock);
+    int64_t change = difference - watch->difference_ms;
+    bool was_set = watch->begun && (change > NOTABLE_MS || change < -NOTABLE_MS);
+    watch->begun = true;
+    watch->difference_ms = difference;
+    if (!was_set)
+        return;
+    log_warning("clock", "the machine's clock was set by %" PRId64 " s", change / 1000);
+    struct error err;
+    if (change < 0 && clock_change_repair(bridge, &err) != 0)
+        log_error("clock", "studies may be due late: %s", err.text);
+    bridge_wake(bridge);
+}
