@@ -24,8 +24,14 @@ static const char holders_sql[] =
     "AND s.state NOT IN ('cancelled','discarded') AND i.disposition<>'discarded' "
     "ORDER BY s.generation,i.id";
 
-static bool same_digest(sqlite3_stmt *row, const struct ledger_arrival *arrival)
+/* A version that was replaced has no file any more: when it comes again, it is the newest. */
+static bool is_resend_of(sqlite3_stmt *row, const struct ledger_arrival *arrival)
 {
+    char disposition[16];
+    row_text(disposition, sizeof disposition, row, 2);
+    if (arrival->changed_duplicate == CHANGED_DUPLICATE_REPLACE &&
+        strcmp(disposition, disposition_name(INSTANCE_SUPERSEDED)) == 0)
+        return false;
     const void *digest = sqlite3_column_blob(row, 3);
     return digest && sqlite3_column_bytes(row, 3) == SHA256_SIZE &&
            memcmp(digest, arrival->instance->data_set_sha256, SHA256_SIZE) == 0;
@@ -75,7 +81,7 @@ static int find_holders(struct database *database, struct holders *holders, stru
             return error_set(err, "the ledger file is damaged: a study has no known state");
         }
         note_holder(holders, out, row, state);
-        if (same_digest(row, arrival)) {
+        if (is_resend_of(row, arrival)) {
             is_resend = 1;
             out->study_id = sqlite3_column_int64(row, 1);
             out->is_receiving = state == STUDY_RECEIVING;

@@ -49,3 +49,79 @@ ledger_allow() {
     [ "$(grep -c ' error ' "$WORLD/bridge.log")" -lt 20 ]
     wait_until 30 studies_are completed 1
 }
+
+@test "an association that turned to another study holds the first no more" {
+    sandbox_start
+    bridge_start --set study.association_hold=60s
+    PYTHONPATH="$AURABRIDGE_SUPPORT" python3 - "$BRIDGE_PORT" "$(ct)" \
+        "$AURABRIDGE_DICOM/MR_small.dcm" "$WORLD" <<'PYTHON' 3>&- &
+import os, sys, time
+import pdu_sender
+first, second = (pdu_sender.read_part10(path) for path in sys.argv[2:4])
+sender = pdu_sender.Sender("127.0.0.1", int(sys.argv[1]))
+sender.associate(pdu_sender.proposed_contexts([first, second], False))
+sender.store(first)
+while not os.path.exists(sys.argv[4] + "/turn"):
+    time.sleep(0.05)
+sender.store(second)
+time.sleep(60)
+PYTHON
+    EXTRA_PIDS=$!
+    wait_until 20 eval '[[ "$(studies_query ".studies[0].reason")" == held* ]]'
+    touch "$WORLD/turn"
+    wait_until 20 studies_are completed 1
+    [ "$(studies_query '.studies[0].state')" = completed ]
+    [ "$(studies_query '.studies[1].state')" = receiving ]
+}
+
+@test "studies of a destination that a reload removed say so, and go when it is back" {
+    sandbox_start --fault 'GET /uploader/config:503:1000000'
+    bridge_start
+    raw_send "$(ct)"
+    wait_until 20 grep -q 'destination main is paused' "$WORLD/bridge.log"
+    cp "$WORLD/aurabridge.yaml" "$WORLD/before.yaml"
+    sed -i 's/^  main:/  other:/' "$WORLD/aurabridge.yaml"
+    sed -i 's/destination: main/destination: other/' "$WORLD/ae-titles.yaml"
+    kill -HUP "$BRIDGE_PID"
+    wait_until 20 eval '[[ "$(studies_query ".studies[0].reason")" == *"main is not in the configuration"* ]]'
+    sandbox_stop
+    sandbox_start
+    sed -i 's/destination: other/destination: main/' "$WORLD/ae-titles.yaml"
+    cp "$WORLD/before.yaml" "$WORLD/aurabridge.yaml"
+    kill -HUP "$BRIDGE_PID"
+    wait_until 30 studies_are completed 1
+}
+
+@test "a cancel that is refused for its credentials is asked again until Aurabox heard it" {
+    sandbox_start --fault 'PATCH:500:1000000' --fault 'POST /uploader/upload/cancel:403:3'
+    bridge_start
+    raw_send "$(ct)"
+    wait_until 20 studies_are uploading 1
+    bridge cancel S1
+    wait_until 30 studies_are cancelled 1
+    [ "$(sandbox_count '"/api/uploader/upload/cancel"')" = 4 ]
+}
+
+@test "an error report that is refused for its credentials is made again" {
+    sandbox_start --fault 'POST /uploader/upload/init:422:1' \
+        --fault 'POST /uploader/upload/error:403:2'
+    bridge_start
+    raw_send "$(ct)"
+    wait_until 30 studies_are failed 1
+    [ "$(sandbox_count '"/api/uploader/upload/error"')" = 3 ]
+    [[ "$(studies_query '.studies[0].reason')" == *422* ]]
+}
+
+@test "replace: a version that comes back is the newest again" {
+    sandbox_start
+    bridge_start --set study.on_changed_duplicate=replace --set study.quiet_period=3s
+    raw_send "$AURABRIDGE_DICOM/MR_small.dcm"
+    raw_send "$AURABRIDGE_DICOM/MR_small_implicit.dcm"
+    raw_send "$AURABRIDGE_DICOM/MR_small.dcm"
+    raw_send "$AURABRIDGE_DICOM/MR_small.dcm"
+    [ "$(studies_query '.studies[0].superseded')" = 2 ]
+    [ "$(studies_query '.studies[0].resends')" = 1 ]
+    wait_until 30 studies_are completed 1
+    [ "$(archived_data_sets)" = "$(python3 "$AURABRIDGE_SUPPORT/data_sets.py" \
+        "$AURABRIDGE_DICOM/MR_small.dcm")" ]
+}
