@@ -65,7 +65,7 @@ struct config_map_entry {
     char *calling; /* pattern; "*" when absent */
     struct config_networks from;
     char *destination;
-    char *patient_id;              /* Aurabox's own; null when absent */
+    char *patient_id;              /* a template for Aurabox's own; null when absent */
     struct config_strings require; /* attribute keywords or "gggg,eeee" */
     struct json *context;          /* object of templates, any depth; null when absent */
     int64_t quiet_period_ms;       /* -1: the study's default */

@@ -35,6 +35,12 @@ int route_context(struct json **out, const struct config_map_entry *entry,
                   const struct association *association, const struct attribute_source *source,
                   struct buffer *warning, struct error *err);
 
+/* Renders the entry's patient_id, Aurabox's own. `*out` is the caller's, a text; null when the
+ * entry has none or it comes out empty. */
+int route_patient_id(struct json **out, const struct config_map_entry *entry,
+                     const struct association *association, const struct attribute_source *source,
+                     struct error *err);
+
 /* The tag of a keyword or of "gggg,eeee" (also "(gggg,eeee)"). Returns 0 or -1. */
 int route_attribute_tag(uint32_t *tag, const char *name);
 

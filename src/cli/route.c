@@ -69,7 +69,23 @@ static void show_entry(const struct config_map_entry *entry)
     printf("entry:       %s (%s:%u)\n", entry->name[0] ? entry->name : "(no name)", entry->file,
            entry->line);
     printf("destination: %s\n", entry->destination);
-    printf("patient_id:  %s\n", entry->patient_id ? entry->patient_id : "null");
+}
+
+static int show_context(const struct config_map_entry *entry, const struct association *sender,
+                        const struct attribute_source *source, struct error *err)
+{
+    struct json *patient_id = NULL;
+    struct json *context = NULL;
+    int failed = route_patient_id(&patient_id, entry, sender, source, err) != 0 ||
+                 route_context(&context, entry, sender, source, NULL, err) != 0;
+    char *text = failed ? NULL : json_print_pretty(context);
+    if (text)
+        printf("patient_id:  %s\ncontext:\n%s\n", patient_id ? json_text(patient_id) : "null",
+               text);
+    free(text);
+    json_free(patient_id);
+    json_free(context);
+    return failed ? -1 : 0;
 }
 
 static int show_missing(const struct config_map_entry *entry, const struct attribute_source *source,
@@ -102,18 +118,9 @@ static int show(const struct config *config, const struct association *sender, c
     const char *charset = config->dicom.default_character_set;
     struct file_values values = {path, charset[0] ? charset : NULL};
     struct attribute_source source = {&values, first_value};
-    struct buffer warning;
-    struct json *context = NULL;
-    buffer_init(&warning, 1024);
-    int failed = show_missing(entry, &source, err) != 0 ||
-                 route_context(&context, entry, sender, &source, &warning, err) != 0;
-    char *text = failed ? NULL : json_print_pretty(context);
-    if (text)
-        printf("context:\n%s\n", text);
-    free(text);
-    json_free(context);
-    buffer_free(&warning);
-    return failed ? -1 : 0;
+    if (show_missing(entry, &source, err) != 0)
+        return -1;
+    return show_context(entry, sender, &source, err);
 }
 
 static int take_title(char out[AE_TITLE_SIZE], const char *text)

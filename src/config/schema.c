@@ -388,10 +388,10 @@ const struct schema_key schema_keys[] = {
     {.path = "ae_title_map[].patient_id",
      .type = VALUE_TEXT,
      .offset = IN_ENTRY(patient_id),
-     .check = text_check_fixed,
+     .check = text_check_template,
      .default_words = "none",
-     .text = "Aurabox's own id of the patient, when every study of this entry belongs to one known "
-             "patient. A fixed text; the sender's patient id belongs in `context`."},
+     .text = "Aurabox's own id of the patient, where it is known: a fixed text, or a template when "
+             "the data set carries it. The sender's patient id belongs in `context`."},
     {.path = "ae_title_map[].require",
      .type = VALUE_TEXTS,
      .offset = IN_ENTRY(require),

@@ -90,14 +90,9 @@ const char *text_check_name_or_empty(const char *text)
     return text[0] ? text_check_name(text) : NULL;
 }
 
-const char *text_check_fixed(const char *text)
+const char *text_check_template(const char *text)
 {
-    if (text[0] == '\0')
-        return "empty; leave the key out instead";
-    return strpbrk(text, "{}")
-               ? "no fixed text: this is Aurabox's own id, which no data set holds; "
-                 "put the sender's id into context.patient_id"
-               : NULL;
+    return text[0] ? NULL : "empty; leave the key out instead";
 }
 
 /* The host and what follows it; null when the text is no http or https URL. */

@@ -15,7 +15,7 @@ const char *text_check_filled(const char *text);
 const char *text_check_name(const char *text);
 const char *text_check_name_or_empty(const char *text);
 /* No template: "{" and "}" are refused. */
-const char *text_check_fixed(const char *text);
+const char *text_check_template(const char *text);
 
 /* Whether a URL is plain http to another machine. */
 bool text_is_exposed_http(const char *url);

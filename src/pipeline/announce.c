@@ -62,17 +62,21 @@ static int make_body(struct stage *stage, struct json **body, struct error *err)
     struct buffer warning;
     buffer_init(&warning, LEDGER_REASON_SIZE - 1);
     struct json *context = NULL;
+    struct json *patient_id = NULL;
     int failed = study_sender(bridge->ledger, stage->study.id, &sender, err);
     if (!failed && kept.entry)
         failed = route_context(&context, kept.entry, &sender, &source, &warning, err);
+    if (!failed && kept.entry)
+        failed = route_patient_id(&patient_id, kept.entry, &sender, &source, err);
     if (!failed && warning.length > 0)
         failed = add_warning(stage, warning.data, err);
     if (!failed)
         failed = aurabox_manifest(body, bridge->ledger, &stage->study,
-                                  stage->worker->delivery->settings->source,
-                                  kept.entry ? kept.entry->patient_id : NULL, context, err);
+                                  stage->worker->delivery->settings->source, json_text(patient_id),
+                                  context, err);
     else
         json_free(context);
+    json_free(patient_id);
     buffer_free(&warning);
     kept_entry_free(&kept);
     return failed;

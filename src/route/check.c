@@ -134,6 +134,8 @@ static int check_entry(const struct config *config, const struct config_map_entr
 {
     if (check_called(config, entry, err) != 0 || check_require(config, entry, err) != 0)
         return -1;
+    if (entry->patient_id && template_check(entry->patient_id, err) != 0)
+        return refuse(config, entry, ".patient_id", err);
     return check_templates(config, entry, entry->context, ".context", err);
 }
 

@@ -189,3 +189,14 @@ int route_context(struct json **out, const struct config_map_entry *entry,
         *out = json_new_object();
     return *out ? 0 : error_set(err, "memory is short");
 }
+
+int route_patient_id(struct json **out, const struct config_map_entry *entry,
+                     const struct association *association, const struct attribute_source *source,
+                     struct error *err)
+{
+    struct rendering rendering = {.association = association, .source = source, .err = err};
+    *out = NULL;
+    if (entry->patient_id && render_text(&rendering, entry->patient_id, out) != 0)
+        return error_wrap(err, "rendering the patient_id of %s:%u", entry->file, entry->line);
+    return 0;
+}

@@ -378,6 +378,24 @@ ct() { echo "$AURABRIDGE_DICOM/CT_small.dcm"; }
     [[ "$output" == *unrouted* ]]
 }
 
+@test "the entry's patient_id may be a template, and reaches init" {
+    sandbox_start
+    config_write
+    sed -i 's/  destination: main/  destination: main\n  patient_id: "AUR-{PatientID}"/' \
+        "$WORLD/ae-titles.yaml"
+    run bridge route --calling CT1 --called AURABRIDGE "$(ct)"
+    [[ "$output" == *"patient_id:  AUR-1CT1"* ]]
+    bridge_start
+    send "$(ct)"
+    wait_until 20 studies_are completed 1
+    [ "$(jq -r '.patient_id' "$WORLD"/cloud/*-*-*-*-*.json)" = AUR-1CT1 ]
+    bridge_stop
+    sed -i 's/AUR-{PatientID}/{PatientId}/' "$WORLD/ae-titles.yaml"
+    run bridge route --calling CT1 --called AURABRIDGE "$(ct)"
+    [ "$status" -eq 1 ]
+    [[ "$output" == *ae-titles.yaml:1*patient_id*PatientId* ]]
+}
+
 @test "sign reproduces the documented vector and hides the secret" {
     AURABRIDGE_APP_SECRET=test-secret-key run "$AURABRIDGE" sign --app-id test-app-id \
         --timestamp 1706140800 --nonce 550e8400-e29b-41d4-a716-446655440000 \
