@@ -117,6 +117,51 @@ upload_until() {
     grep -q 'going on at [1-9]' "$WORLD/bridge.log"
 }
 
+# Stops the bridge's PATCH at BYTES: the server has the request open and reads no more of it.
+hold_at() {
+    tus_start --hold-after "$1"
+    sandbox_start --tus-endpoint "$TUS_URL"
+    bridge_up
+    raw_send "$WORLD"/in/*.dcm
+    wait_until 30 grep -q '^held at' "$WORLD/tus.log"
+    studies_are uploading 1
+}
+
+@test "kill -9 of the bridge inside a PATCH, the server stays: one whole upload" {
+    hold_at 7000000
+    bridge_kill
+    bridge_up
+    one_whole_upload
+    grep -q 'going on at [1-9]' "$WORLD/bridge.log"
+}
+
+@test "SIGTERM of the bridge inside a PATCH ends in time, and the upload goes on" {
+    hold_at 12000000
+    local before=$SECONDS
+    bridge_stop
+    [ $((SECONDS - before)) -le 8 ]
+    grep -q 'stopped' "$WORLD/bridge.log"
+    bridge_up
+    one_whole_upload
+    grep -q 'going on at [1-9]' "$WORLD/bridge.log"
+}
+
+@test "the server is killed inside a PATCH and comes back" {
+    hold_at 17000000
+    tus_stop
+    wait_until 20 grep -q 'tus: .*failed' "$WORLD/bridge.log"
+    tus_start
+    one_whole_upload
+    grep -q 'going on at [1-9]' "$WORLD/bridge.log"
+}
+
+@test "a server that reads no more is given up after a while, and the upload goes on" {
+    hold_at 7000000
+    one_whole_upload
+    grep -q 'no progress for 10000 ms' "$WORLD/bridge.log"
+    grep -q 'going on at [1-9]' "$WORLD/bridge.log"
+}
+
 @test "the server loses the upload: it is made anew, and completed once" {
     tus_start --lose-after 8000000
     sandbox_start --tus-endpoint "$TUS_URL"

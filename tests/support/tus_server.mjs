@@ -3,6 +3,7 @@
 // tus_server.mjs --folder DIR [--port N] [--token T] [--break-after BYTES[,BYTES…]]
 //                [--status METHOD:CODE[:TIMES] …] [--lose-after BYTES] [--max-size BYTES]
 //                [--relative] [--lower-head BYTES] [--refuse-above BYTES] [--no-patch]
+//                [--hold-after BYTES]
 //
 // Prints "listening http://127.0.0.1:PORT/files/" once it does, then one line per request. Faults:
 //   --break-after   closes the connection of a PATCH once the upload holds that many bytes
@@ -10,6 +11,7 @@
 //   --lose-after    forgets an upload, once, as soon as it holds that many bytes
 //   --lower-head    cuts the stored bytes to that many at the first HEAD that finds more
 //   --refuse-above  answers 413 to a PATCH with a longer body
+//   --hold-after    reads no more of a PATCH, once, when the upload holds that many bytes
 //   --no-patch      answers 405 to PATCH; POST with X-HTTP-Method-Override works
 import fs from 'node:fs'
 import http from 'node:http'
@@ -34,6 +36,7 @@ const { values } = parseArgs({
     'refuse-above': { type: 'string', default: '' },
     relative: { type: 'boolean', default: false },
     'no-patch': { type: 'boolean', default: false },
+    'hold-after': { type: 'string', default: '' },
   },
 })
 
@@ -42,7 +45,7 @@ const planned = values.status.map((text) => {
   const [method, code, times] = text.split(':')
   return { method, code: Number(code), times: Number(times ?? 1) }
 })
-const once = { lose: Number(values['lose-after']), lower: Number(values['lower-head']) }
+const once = { lose: Number(values['lose-after']), lower: Number(values['lower-head']), hold: Number(values['hold-after']) }
 
 const datastore = new FileStore({ directory: values.folder })
 const tus = new Server({
@@ -103,26 +106,37 @@ async function spoil(req) {
   }
 }
 
-// Cuts the connection in the middle of a PATCH. It counts what the parser pushes, because a reader
-// of its own would take the bytes away from the server.
+// Cuts or holds the connection in the middle of a PATCH. It counts what the parser pushes, because a
+// reader of its own would take the bytes away from the server.
 function watch(req) {
-  if (req.method !== 'PATCH' || breaks.length === 0) return
+  if (req.method !== 'PATCH' || (breaks.length === 0 && !once.hold)) return
   const start = Number(req.headers['upload-offset'])
   const end = start + Number(req.headers['content-length'])
   const at = breaks.find((one) => one >= start && one < end)
-  if (at === undefined) return
   let seen = start
   const push = req.push
   req.push = function (chunk, ...rest) {
     const result = push.call(this, chunk, ...rest)
     seen += chunk?.length ?? 0
-    if (seen > at && !req.socket.destroyed && breaks.includes(at)) {
+    if (at !== undefined && seen > at && !req.socket.destroyed && breaks.includes(at)) {
       breaks.splice(breaks.indexOf(at), 1)
       console.log(`broken at ${seen}`)
       req.socket.destroy()
     }
+    if (once.hold && seen > once.hold && seen < end) {
+      once.hold = 0
+      console.log(`held at ${seen}`)
+      hold(req.socket)
+    }
     return result
   }
+}
+
+// What reads from the socket resumes it again and again, until the other side is gone.
+function hold(socket) {
+  socket.pause()
+  socket.resume = () => socket
+  socket._read = () => {}
 }
 
 const server = http.createServer(async (req, res) => {
