@@ -152,20 +152,27 @@ int kept_entry_find(struct kept_entry *out, const struct spool *spool, const str
         out->own = entry_from_json(root);
         out->entry = out->own;
         if (!out->own)
-            failed = error_set(err, "%s cannot be read as a map entry", path);
+            failed = error_set(err, "it is no map entry");
     }
     json_free(root);
     buffer_free(&text);
-    return failed ? -1 : 0;
+    return failed ? error_wrap(err,
+                               "%s cannot be used; put its entry back into the AE-title map, "
+                               "which writes it anew",
+                               path)
+                  : 0;
 }
 
 int kept_entry_of_study(struct kept_entry *out, const struct spool *spool,
                         const struct config *config, const struct ledger_study *study,
                         struct error *err)
 {
+    *out = (struct kept_entry){.entry = NULL};
+    if (!study->destination[0])
+        return 0; /* unrouted: it has none */
     if (kept_entry_find(out, spool, config, study->route_key, err) != 0)
         return -1;
-    if (out->entry || !study->destination[0])
+    if (out->entry)
         return 0;
     return error_set(err,
                      "the map entry %s that it was matched to is neither in the AE-title map nor "

@@ -1,0 +1,178 @@
+/* The instance sink: what a sender hears, and what is left on disk by it. */
+#include "bridge_bench.h"
+
+#include <fcntl.h>
+#include <sqlite3.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+static void test_statuses_and_comments(void)
+{
+    static const struct {
+        struct sent sent;
+        uint16_t status;
+        const char *comment;
+    } rows[] = {
+        {{.sop = "1.2.3.1"}, DIMSE_SUCCESS, ""},
+        {{.study = ""}, DIMSE_CANNOT_UNDERSTAND, "No valid Study Instance UID in the data set"},
+        {{.study = "1..2"}, DIMSE_CANNOT_UNDERSTAND, "No valid Study Instance UID in the data set"},
+        {{.study = "../../etc"},
+         DIMSE_CANNOT_UNDERSTAND,
+         "No valid Study Instance UID in the data set"},
+        {{.series = ""}, DIMSE_CANNOT_UNDERSTAND, "No valid Series Instance UID in the data set"},
+        {{.sop = "", .command_sop = "1.2"},
+         DIMSE_CANNOT_UNDERSTAND,
+         "No valid SOP Instance UID in the data set"},
+        {{.command_sop = "1.2.3.77"},
+         DIMSE_DATA_SET_DOES_NOT_MATCH,
+         "SOP Instance UID differs between command and data set"},
+        {{.command_class = "1.2.840.10008.5.1.4.1.1.4"},
+         DIMSE_DATA_SET_DOES_NOT_MATCH,
+         "SOP Class UID differs between command and data set"},
+        {{.sop = "1.2.3.2", .cut = 3}, DIMSE_SUCCESS, ""}, /* truncated: kept and told */
+    };
+    struct bench bench;
+    bench_open(&bench, NULL);
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct dimse_answer answer = bench_send(&bench, &rows[i].sent);
+        CU_ASSERT_EQUAL(answer.status, rows[i].status);
+        CU_ASSERT_STRING_EQUAL(answer.comment, rows[i].comment);
+        CU_ASSERT_EQUAL(bench_files(&bench, "incoming"), 0);
+    }
+    CU_ASSERT_EQUAL(bench_files(&bench, "studies"), 2);
+    CU_ASSERT_EQUAL(bench_study(&bench, 1).instances, 2);
+    CU_ASSERT_EQUAL(bench_study(&bench, 1).truncated, 1);
+    bench_close(&bench);
+}
+
+static void test_resend_leaves_one_file(void)
+{
+    struct bench bench;
+    bench_open(&bench, NULL);
+    for (int i = 0; i < 3; i++)
+        CU_ASSERT_EQUAL(SEND(&bench, .association = 1).status, DIMSE_SUCCESS);
+    CU_ASSERT_EQUAL(bench_files(&bench, "studies"), 1);
+    CU_ASSERT_EQUAL(bench_study(&bench, 1).instances, 1);
+    CU_ASSERT_EQUAL(bench_study(&bench, 1).resends, 2);
+    bench_close(&bench);
+}
+
+static void set_policy(struct bench *bench, enum changed_duplicate policy)
+{
+    bench->bridge->config->study.on_changed_duplicate = policy;
+}
+
+static void test_replaced_file_is_removed(void)
+{
+    struct bench bench;
+    bench_open(&bench, NULL);
+    set_policy(&bench, CHANGED_DUPLICATE_REPLACE);
+    CU_ASSERT_EQUAL(SEND(&bench, .pixels = "first").status, DIMSE_SUCCESS);
+    CU_ASSERT_EQUAL(SEND(&bench, .pixels = "second").status, DIMSE_SUCCESS);
+    CU_ASSERT_EQUAL(bench_files(&bench, "studies"), 1);
+    CU_ASSERT_EQUAL(bench_study(&bench, 1).instances, 1);
+    CU_ASSERT_EQUAL(bench_study(&bench, 1).superseded, 1);
+    bench_close(&bench);
+}
+
+static void test_kept_first_removes_the_second(void)
+{
+    struct bench bench;
+    bench_open(&bench, NULL);
+    set_policy(&bench, CHANGED_DUPLICATE_KEEP_FIRST);
+    CU_ASSERT_EQUAL(SEND(&bench, .pixels = "first").status, DIMSE_SUCCESS);
+    CU_ASSERT_EQUAL(SEND(&bench, .pixels = "second").status, DIMSE_SUCCESS);
+    CU_ASSERT_EQUAL(bench_files(&bench, "studies"), 1);
+    CU_ASSERT_EQUAL(bench_study(&bench, 1).superseded, 1);
+    bench_close(&bench);
+}
+
+static void test_no_space_is_a700_and_nothing_is_left(void)
+{
+    struct bench bench;
+    struct error why = {""};
+    bench_open(&bench, NULL);
+    spool_set_reserve(bench.bridge->spool, UINT64_MAX / 2);
+    CU_ASSERT_FALSE(bridge_may_accept(bench.bridge, &why));
+    struct dimse_answer answer = SEND(&bench, .patient = "PAT1");
+    CU_ASSERT_EQUAL(answer.status, DIMSE_OUT_OF_RESOURCES);
+    CU_ASSERT_STRING_EQUAL(answer.comment, "Out of disk space, try again later");
+    CU_ASSERT_EQUAL(bench_files(&bench, "incoming"), 0);
+    CU_ASSERT_EQUAL(bench_files(&bench, "studies"), 0);
+    bench_close(&bench);
+}
+
+static void test_broken_association_leaves_nothing(void)
+{
+    struct bench bench;
+    bench_open(&bench, NULL);
+    const struct instance_sink *sink = bridge_sink(bench.bridge);
+    struct association association = {
+        .id = 1, .calling_ae_title = "CT1", .called_ae_title = "AURABRIDGE"};
+    struct instance_request request = {.sop_class_uid = "1.2.840.10008.5.1.4.1.1.2",
+                                       .sop_instance_uid = "1.2.3.1",
+                                       .transfer_syntax_uid = "1.2.840.10008.1.2.1"};
+    struct instance *instance = NULL;
+    struct dimse_answer answer;
+    CU_ASSERT_EQUAL_FATAL(sink->begin(bench.bridge, &instance, &association, &request, &answer), 0);
+    CU_ASSERT_EQUAL(sink->write(instance, "\x08\0\x16\0UI", 6, &answer), 0);
+    sink->abort(instance);
+    CU_ASSERT_EQUAL(bench_files(&bench, "incoming"), 0);
+    CU_ASSERT_EQUAL(bench_files(&bench, "studies"), 0);
+    bench_close(&bench);
+}
+
+/* A disk that refuses the row: another process holds the ledger's write lock. */
+static void test_ledger_that_refuses_is_a700_and_leaves_no_file(void)
+{
+    struct bench bench;
+    char path[128];
+    sqlite3 *other = NULL;
+    bench_open(&bench, NULL);
+    (void)snprintf(path, sizeof path, "%s/ledger.sqlite", bench.spool);
+    CU_ASSERT_EQUAL_FATAL(sqlite3_open(path, &other), SQLITE_OK);
+    CU_ASSERT_EQUAL_FATAL(sqlite3_exec(other, "BEGIN IMMEDIATE", NULL, NULL, NULL), SQLITE_OK);
+    struct dimse_answer answer = SEND(&bench, .sop = "1.2.3.1");
+    CU_ASSERT_EQUAL(answer.status, DIMSE_OUT_OF_RESOURCES);
+    CU_ASSERT_STRING_EQUAL(answer.comment, "Storing failed, see the log of the bridge");
+    CU_ASSERT_EQUAL(bench_files(&bench, "incoming"), 0);
+    CU_ASSERT_EQUAL(bench_files(&bench, "studies"), 0);
+    CU_ASSERT_EQUAL(sqlite3_exec(other, "ROLLBACK", NULL, NULL, NULL), SQLITE_OK);
+    CU_ASSERT_EQUAL(sqlite3_close(other), SQLITE_OK);
+    CU_ASSERT_EQUAL(SEND(&bench, .sop = "1.2.3.1").status, DIMSE_SUCCESS);
+    CU_ASSERT_EQUAL(bench_files(&bench, "studies"), 1);
+    bench_close(&bench);
+}
+
+static void test_folder_that_cannot_be_made_is_a700(void)
+{
+    struct bench bench;
+    char path[128];
+    char aside[140];
+    bench_open(&bench, NULL);
+    (void)snprintf(path, sizeof path, "%s/studies", bench.spool);
+    (void)snprintf(aside, sizeof aside, "%s.aside", path);
+    CU_ASSERT_EQUAL_FATAL(rename(path, aside), 0);
+    int file = open(path, O_CREAT | O_WRONLY | O_CLOEXEC, 0600); /* a file where a folder was */
+    CU_ASSERT_FATAL(file >= 0);
+    CU_ASSERT_EQUAL(close(file), 0);
+    CU_ASSERT_EQUAL(SEND(&bench, .sop = "1.2.3.1").status, DIMSE_OUT_OF_RESOURCES);
+    CU_ASSERT_EQUAL(bench_files(&bench, "incoming"), 0);
+    CU_ASSERT_EQUAL(remove(path), 0);
+    CU_ASSERT_EQUAL(rename(aside, path), 0);
+    bench_close(&bench);
+}
+
+static CU_TestInfo cases[] = {
+    SUITE_CASE(test_statuses_and_comments),
+    SUITE_CASE(test_resend_leaves_one_file),
+    SUITE_CASE(test_replaced_file_is_removed),
+    SUITE_CASE(test_kept_first_removes_the_second),
+    SUITE_CASE(test_no_space_is_a700_and_nothing_is_left),
+    SUITE_CASE(test_broken_association_leaves_nothing),
+    SUITE_CASE(test_ledger_that_refuses_is_a700_and_leaves_no_file),
+    SUITE_CASE(test_folder_that_cannot_be_made_is_a700),
+    CU_TEST_INFO_NULL,
+};
+SUITE_MAIN("pipeline_reception", cases)
