@@ -2,28 +2,14 @@
  * `cancel` never are; its lost answer is asked for again and never guessed. */
 #include "stage.h"
 
-#include "aurabridge/log.h"
-
-#include <inttypes.h>
-#include <stdio.h>
-#include <string.h>
-
-/* The server refused a call as such; it was not done, and doing it again changes nothing. */
-static bool is_refusal(const struct aurabox_reply *reply)
-{
-    return reply->answered && reply->status >= 400 && reply->status < 500 && reply->status != 408 &&
-           reply->status != 429;
-}
-
-/* The server judged the upload itself: unknown to it, or ended. What it says of credentials, of the
- * way or of itself leaves the report to be made. */
+/* The server took the report, or judged the upload itself: unknown to it, or ended. What it says of
+ * credentials, of the way or of itself leaves the report to be made. */
 static bool is_settled(const struct aurabox_reply *reply)
 {
-    if (reply->outcome == AURABOX_OK)
-        return true;
-    return is_refusal(reply) &&
-           (reply->status == 400 || reply->status == 404 || reply->status == 409 ||
-            reply->status == 410 || reply->status == 422);
+    return reply->outcome == AURABOX_OK ||
+           (reply->answered &&
+            (reply->status == 400 || reply->status == 404 || reply->status == 409 ||
+             reply->status == 410 || reply->status == 422));
 }
 
 /* Only this study waits: others need not, for a report that is refused. */
