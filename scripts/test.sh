@@ -38,7 +38,7 @@ run() {
 
 export ASAN_OPTIONS=detect_stack_use_after_return=1:strict_string_checks=1
 export UBSAN_OPTIONS=print_stacktrace=1
-export TSAN_OPTIONS="halt_on_error=1:second_deadlock_stack=1:suppressions=$PWD/tests/support/tsan.supp"
+export TSAN_OPTIONS="halt_on_error=1:second_deadlock_stack=1:suppressions='$PWD/tests/support/tsan.supp'"
 
 build release -DCMAKE_BUILD_TYPE=Release
 build asan -DCMAKE_BUILD_TYPE=Debug -DAURABRIDGE_SANITIZE=address,undefined
