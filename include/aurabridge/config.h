@@ -57,9 +57,16 @@ struct config_drop_rule { /* an instance that matches both is received, never up
 };
 
 /* One entry of the AE-title map, as read. `context` values are templates, checked at load. */
+struct config_key_line {
+    char *key; /* "require", "context.patient.sex", "context.ids[2]" */
+    unsigned line;
+};
+
 struct config_map_entry {
-    char *file;    /* where it stands, for messages */
-    unsigned line; /* 0 when it came from --set; `file` is "--set" then */
+    char *file;                        /* where it stands, for messages */
+    unsigned line;                     /* 0 when it came from --set; `file` is "--set" then */
+    struct config_key_line *key_lines; /* where its keys stand; none when it came from --set */
+    size_t key_line_count;
     char *name;    /* "" when it has none */
     char *called;  /* pattern; "*" when absent */
     char *calling; /* pattern; "*" when absent */
@@ -118,6 +125,12 @@ int config_load(struct config **out, const char *path, const char *const *overri
                 size_t override_count,
                 int (*check_entries)(const struct config *config, struct error *err),
                 struct error *err);
+
+/* The same for commands that talk to no server: what env: and file: stand for is not fetched, and
+ * the credentials are "". So they work without the daemon's environment. */
+int config_load_without_secrets(
+    struct config **out, const char *path, const char *const *overrides, size_t override_count,
+    int (*check_entries)(const struct config *config, struct error *err), struct error *err);
 
 struct config *config_retain(struct config *config);
 void config_release(struct config *config);

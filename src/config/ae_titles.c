@@ -1,4 +1,5 @@
-/* dicom.ae_titles: each entry a plain text or a mapping; no title stands twice. */
+/* dicom.ae_titles: each entry a plain text or a mapping, one alone is a list of one; no title
+ * stands twice. */
 #include "loaders.h"
 
 #include <stdlib.h>
@@ -24,25 +25,31 @@ static int read_one(struct config_ae_title *out, const struct reading *reading,
     return section_read(reading, node, "dicom.ae_titles[].", out, err);
 }
 
+static const struct node *item_at(const struct node *node, size_t index)
+{
+    return node->kind == NODE_LIST ? node->children[index] : node;
+}
+
 int ae_titles_load(const struct reading *reading, const struct node *node, struct error *err)
 {
     struct config *config = reading->config;
-    if (node->kind != NODE_LIST || node->count == 0)
+    size_t count = node->kind == NODE_LIST ? node->count : 1;
+    if (count == 0)
         return document_node_error(err, node, NULL, "must be a list with at least one AE title");
-    if (node->count > AE_TITLES_MAX)
+    if (count > AE_TITLES_MAX)
         return document_node_error(err, node, NULL, "has more than %d AE titles", AE_TITLES_MAX);
-    config->dicom.ae_titles = calloc(node->count, sizeof *config->dicom.ae_titles);
+    config->dicom.ae_titles = calloc(count, sizeof *config->dicom.ae_titles);
     if (!config->dicom.ae_titles)
         return document_node_error(err, node, NULL, "memory is short");
-    for (size_t i = 0; i < node->count; i++) {
+    for (size_t i = 0; i < count; i++) {
         struct config_ae_title *title = &config->dicom.ae_titles[i];
         config->dicom.ae_title_count = i + 1;
-        if (read_one(title, reading, node->children[i], err) != 0)
+        if (read_one(title, reading, item_at(node, i), err) != 0)
             return -1;
         for (size_t j = 0; j < i; j++) {
             if (strcmp(config->dicom.ae_titles[j].name, title->name) == 0)
                 return document_node_error(
-                    err, node->children[i], NULL,
+                    err, item_at(node, i), NULL,
                     "the AE title %s stands twice, also as number %zu; remove one", title->name,
                     j + 1);
         }

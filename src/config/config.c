@@ -55,6 +55,9 @@ static void destination_clear(struct config_destination *destination)
 static void entry_clear(struct config_map_entry *entry)
 {
     free(entry->file);
+    for (size_t i = 0; i < entry->key_line_count; i++)
+        free(entry->key_lines[i].key);
+    free(entry->key_lines);
     free(entry->name);
     free(entry->called);
     free(entry->calling);

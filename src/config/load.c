@@ -7,7 +7,9 @@
 
 #include "aurabridge/fs.h"
 
+#include <errno.h>
 #include <string.h>
+#include <unistd.h>
 
 static int directory_of(char out[FS_PATH_MAX], const char *path, struct error *err)
 {
@@ -49,6 +51,9 @@ static int check_pairs(const struct config *config, const struct node *root, str
 static int read_document(struct node **out, const char *path, const char *const *overrides,
                          size_t override_count, struct error *err)
 {
+    if (access(path, R_OK) != 0)
+        return error_errno(
+            err, errno, "%s cannot be read; name the configuration file with --config FILE", path);
     if (yaml_parse_file(out, path, err) != 0)
         return -1;
     if (document_node_is_absent(*out)) {
@@ -62,8 +67,8 @@ static int read_document(struct node **out, const char *path, const char *const 
     return overrides_apply(*out, overrides, override_count, err);
 }
 
-int config_load(struct config **out, const char *path, const char *const *overrides,
-                size_t override_count,
+static int load(struct config **out, struct reading *reading, const char *path,
+                const char *const *overrides, size_t override_count,
                 int (*check_entries)(const struct config *config, struct error *err),
                 struct error *err)
 {
@@ -81,8 +86,9 @@ int config_load(struct config **out, const char *path, const char *const *overri
         (void)error_set(err, "%s: memory is short", path);
         goto cleanup;
     }
-    const struct reading reading = {directory, config};
-    if (section_read(&reading, root, "", config, err) != 0 || check_pairs(config, root, err) != 0)
+    reading->directory = directory;
+    reading->config = config;
+    if (section_read(reading, root, "", config, err) != 0 || check_pairs(config, root, err) != 0)
         goto cleanup;
     if (check_entries && check_entries(config, err) != 0)
         goto cleanup;
@@ -94,4 +100,21 @@ cleanup:
     config_release(config);
     document_node_free(root);
     return result;
+}
+
+int config_load(struct config **out, const char *path, const char *const *overrides,
+                size_t override_count,
+                int (*check_entries)(const struct config *config, struct error *err),
+                struct error *err)
+{
+    struct reading reading = {.without_secrets = false};
+    return load(out, &reading, path, overrides, override_count, check_entries, err);
+}
+
+int config_load_without_secrets(
+    struct config **out, const char *path, const char *const *overrides, size_t override_count,
+    int (*check_entries)(const struct config *config, struct error *err), struct error *err)
+{
+    struct reading reading = {.without_secrets = true};
+    return load(out, &reading, path, overrides, override_count, check_entries, err);
 }

@@ -4,6 +4,7 @@
 
 #include "aurabridge/log.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -34,14 +35,70 @@ static struct json *context_of(const struct node *node)
     return all;
 }
 
+/* {PatientID} without quotes is a mapping to YAML, of a key with nothing behind it. Taken as one it
+ * would vanish from the context without a word. */
+static int refuse_bare_template(const struct node *node, struct error *err)
+{
+    char text[128] = "";
+    bool is_bare = node->kind == NODE_MAPPING && node->braces && node->count > 0;
+    for (size_t i = 0; i < node->count; i++) {
+        const struct node *child = node->children[i];
+        is_bare = is_bare && child->kind == NODE_TEXT && child->plain && !child->text[0];
+        if (is_bare) {
+            size_t used = strlen(text);
+            (void)snprintf(text + used, sizeof text - used, "%s%s", i ? "," : "", child->key);
+        } else if (refuse_bare_template(child, err) != 0) {
+            return -1;
+        }
+    }
+    if (!is_bare)
+        return 0;
+    for (char *at = text; *at; at++)
+        *at = (unsigned char)*at < 0x20 || *at == 0x7F ? '?' : *at;
+    return document_node_error(err, node, NULL, "{%s} needs quotes: write \"{%s}\"", text, text);
+}
+
 static int read_context(struct config_map_entry *out, const struct node *node, struct error *err)
 {
     if (document_node_is_absent(node))
         return 0;
     if (node->kind != NODE_MAPPING)
         return document_node_error(err, node, NULL, "must be a mapping: keys with texts, indented");
+    if (refuse_bare_template(node, err) != 0)
+        return -1;
     out->context = context_of(node);
     return out->context ? 0 : document_node_error(err, node, NULL, "memory is short");
+}
+
+static int remember_line(struct config_map_entry *out, const char *key, unsigned line)
+{
+    size_t size = (out->key_line_count + 1) * sizeof *out->key_lines;
+    struct config_key_line *lines = realloc(out->key_lines, size);
+    if (!lines)
+        return -1;
+    out->key_lines = lines;
+    char *copy = strdup(key);
+    if (!copy)
+        return -1;
+    lines[out->key_line_count++] = (struct config_key_line){.key = copy, .line = line};
+    return 0;
+}
+
+/* Of everything below the entry, for mistakes that only the route room sees. Recursion is bounded
+ * by YAML_DEPTH_MAX. */
+static int remember_lines(struct config_map_entry *out, const struct node *node, const char *path)
+{
+    for (size_t i = 0; i < node->count; i++) {
+        const struct node *child = node->children[i];
+        char key[NODE_PATH_SIZE];
+        if (child->key)
+            (void)snprintf(key, sizeof key, "%s%s%s", path, path[0] ? "." : "", child->key);
+        else
+            (void)snprintf(key, sizeof key, "%s[%zu]", path, child->index);
+        if (remember_line(out, key, child->line) != 0 || remember_lines(out, child, key) != 0)
+            return -1;
+    }
+    return 0;
 }
 
 static int check_destination(const struct config *config, const struct config_map_entry *entry,
@@ -75,6 +132,8 @@ static int read_entry(struct config_map_entry *out, const struct reading *readin
     if (section_read(reading, node, "ae_title_map[].", out, err) != 0 ||
         check_destination(reading->config, out, node, err) != 0)
         return -1;
+    if (node->file && remember_lines(out, node, "") != 0)
+        return document_node_error(err, node, NULL, "memory is short");
     return read_context(out, document_node_get(node, "context"), err);
 }
 

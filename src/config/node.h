@@ -23,7 +23,8 @@ struct node {
     char *key;           /* null in a list and at most roots */
     size_t index;        /* from 1, in a list */
     enum node_kind kind;
-    bool plain; /* a text without quotes: null, true and numbers mean something */
+    bool plain;  /* a text without quotes: null, true and numbers mean something */
+    bool braces; /* a mapping written as {key: value} */
     char *text;
     struct node **children; /* of a list or mapping, in order; owned */
     size_t count, capacity;

@@ -28,6 +28,7 @@ enum value_type {
 struct reading {
     const char *directory; /* of the main file; "." when its path has none */
     struct config *config; /* filled in the table's order */
+    bool without_secrets;  /* credentials are not fetched and stay "" */
 };
 
 struct schema_key {

@@ -112,10 +112,16 @@ int secret_read(char **out, const struct reading *reading, const struct node *no
                                       "belong into the configuration";
     if (node->kind != NODE_TEXT)
         return document_node_error(err, node, NULL, "%s", remedy);
-    if (strncmp(node->text, "env:", 4) == 0)
-        return from_environment(out, node->text + 4, node, err);
-    if (strncmp(node->text, "file:", 5) != 0 || node->text[5] == '\0')
+    bool is_env = strncmp(node->text, "env:", 4) == 0;
+    if (!is_env && (strncmp(node->text, "file:", 5) != 0 || node->text[5] == '\0'))
         return document_node_error(err, node, NULL, "%s", remedy);
+    if (reading->without_secrets) {
+        free(*out);
+        *out = strdup("");
+        return *out ? 0 : document_node_error(err, node, NULL, "memory is short");
+    }
+    if (is_env)
+        return from_environment(out, node->text + 4, node, err);
     const char *name = node->text + 5;
     char path[FS_PATH_MAX];
     if (name[0] == '/' || !node->file)

@@ -57,7 +57,10 @@ int section_read(const struct reading *reading, const struct node *mapping, cons
         mapping = NULL;
     else if (mapping->kind != NODE_MAPPING)
         return document_node_error(err, mapping, NULL,
-                                   "must be a mapping: keys with values, indented");
+                                   "must be a mapping: keys with values, indented%s",
+                                   mapping->kind == NODE_TEXT && strchr(mapping->text, ':')
+                                       ? "; a colon needs a space behind it"
+                                       : "");
     if (refuse_unknown(mapping, prefix, err) != 0)
         return -1;
     for (size_t i = 0; i < schema_key_count; i++) {

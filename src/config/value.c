@@ -18,8 +18,9 @@ static const char *kind_name(enum node_kind kind)
 static int require_text(const struct node *node, const char *wanted, struct error *err)
 {
     if (node->kind != NODE_TEXT)
-        return document_node_error(err, node, NULL, "must be %s, not %s", wanted,
-                                   kind_name(node->kind));
+        return document_node_error(err, node, NULL, "must be %s, not %s%s", wanted,
+                                   kind_name(node->kind),
+                                   node->braces ? "; a text that starts with { needs quotes" : "");
     size_t length = strlen(node->text);
     if (length > TEXT_MAX)
         return document_node_error(err, node, NULL, "is longer than %d bytes", TEXT_MAX);

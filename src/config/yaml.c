@@ -7,11 +7,14 @@
 
 #include <yaml.h>
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 struct builder {
     const char *file;
+    const char *text; /* the whole document */
+    size_t length;
     struct node *root;
     struct node *open; /* the list or mapping that takes the next value */
     char *key;         /* of the next value, in a mapping */
@@ -140,7 +143,10 @@ static int take_event(struct builder *builder, const yaml_event_t *event)
         if (refuse_decoration(builder, event, event->data.mapping_start.anchor,
                               event->data.mapping_start.tag))
             return -1;
-        return open_collection(builder, event, NODE_MAPPING);
+        if (open_collection(builder, event, NODE_MAPPING) != 0)
+            return -1;
+        builder->open->braces = event->data.mapping_start.style == YAML_FLOW_MAPPING_STYLE;
+        return 0;
     case YAML_SEQUENCE_END_EVENT:
     case YAML_MAPPING_END_EVENT:
         builder->depth--;
@@ -159,15 +165,59 @@ static int take_event(struct builder *builder, const yaml_event_t *event)
     }
 }
 
+/* The line that a byte stands in. */
+static unsigned line_of_byte(const struct builder *builder, size_t offset)
+{
+    unsigned line = 1;
+    for (size_t i = 0; i < offset && i < builder->length; i++)
+        line += builder->text[i] == '\n';
+    return line;
+}
+
+/* Whether a tab stands among the white space at the start of a line. */
+static bool is_indented_by_tab(const struct builder *builder, unsigned line)
+{
+    const char *at = builder->text;
+    const char *end = builder->text + builder->length;
+    for (unsigned i = 1; at && i < line; i++) {
+        at = memchr(at, '\n', (size_t)(end - at));
+        at = at ? at + 1 : NULL;
+    }
+    while (at && at < end && *at == ' ')
+        at++;
+    return at && at < end && *at == '\t';
+}
+
+/* Bytes that are no UTF-8, or characters that no text file has. libyaml tells no line for them. */
+static int refuse_bytes(struct builder *builder, const yaml_parser_t *parser)
+{
+    unsigned line = line_of_byte(builder, parser->problem_offset);
+    if (strstr(parser->problem, "control"))
+        return refuse(builder, line, "holds a control character; remove it");
+    return refuse(builder, line, "holds a character that is not UTF-8; save the file as UTF-8");
+}
+
+/* A mistake of the scanner stands where the unfinished thing began; one of the parser where it no
+ * longer fits, and there the bracket that is open is worth knowing, too. */
 static int refuse_syntax(struct builder *builder, const yaml_parser_t *parser)
 {
     const char *problem = parser->problem ? parser->problem : "cannot be read";
+    const char *context = parser->context ? parser->context : "";
     unsigned line = (unsigned)parser->problem_mark.line + 1;
+    unsigned begun = (unsigned)parser->context_mark.line + 1;
+    char bracket[64] = "";
+    if (parser->error == YAML_READER_ERROR && parser->problem)
+        return refuse_bytes(builder, parser);
     if (!builder->file)
         return error_set(builder->err, "--set: not valid YAML: %s", problem);
-    return error_set(builder->err,
-                     "%s:%u: not valid YAML: %s; look at indentation, colons and quotes there",
-                     builder->file, line, problem);
+    if (parser->error == YAML_SCANNER_ERROR && context[0])
+        line = begun;
+    else if (strstr(context, "flow") && begun != line)
+        (void)snprintf(bracket, sizeof bracket, " for the bracket opened in line %u", begun);
+    return error_set(
+        builder->err, "%s:%u: not valid YAML: %s%s; %s", builder->file, line, problem, bracket,
+        is_indented_by_tab(builder, line) ? "the line starts with a tab: indent with spaces only"
+                                          : "look at indentation, colons and quotes there");
 }
 
 static int build(struct builder *builder, yaml_parser_t *parser)
@@ -193,8 +243,13 @@ static int build(struct builder *builder, yaml_parser_t *parser)
 int yaml_parse(struct node **out, const char *file, const char *text, size_t length,
                struct error *err)
 {
+    static const char mark[] = "\xEF\xBB\xBF"; /* some editors start UTF-8 files so */
     *out = NULL;
-    struct builder builder = {.file = file, .err = err};
+    if (length >= sizeof mark - 1 && memcmp(text, mark, sizeof mark - 1) == 0) {
+        text += sizeof mark - 1;
+        length -= sizeof mark - 1;
+    }
+    struct builder builder = {.file = file, .text = text, .length = length, .err = err};
     yaml_parser_t parser;
     if (!yaml_parser_initialize(&parser))
         return refuse(&builder, 1, "memory is short");

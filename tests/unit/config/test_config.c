@@ -104,7 +104,7 @@ static void test_every_value_is_taken(void)
         "    token_ttl: 24h\n"
         "ae_title_map: map.yaml\n";
     static const char map[] = "- name: rooms\n"
-                              "  called: T?O\n"
+                              "  called: O?E\n"
                               "  calling: \"CT*\"\n"
                               "  from: 10.1.2.0/24\n"
                               "  destination: main\n"
@@ -241,6 +241,30 @@ static void test_restart_keys(void)
     workspace_close();
 }
 
+static void test_one_ae_title_needs_no_list(void)
+{
+    static const char *const texts[] = {
+        "dicom: {ae_titles: ONE}\n",
+        "dicom: {ae_titles: {name: ONE, calling: CT1}}\n",
+        "\357\273\277dicom:\r\n  ae_titles: ONE\r\nspool:\r\n  reserve: 1MiB\r\n",
+    };
+    char text[2048];
+    workspace_open();
+    for (size_t i = 0; i < COUNT(texts); i++) {
+        struct config *config = NULL;
+        struct error err = {""};
+        (void)snprintf(text, sizeof text, "%s" DESTINATION "ae_title_map: [{destination: main}]\n",
+                       texts[i]);
+        CU_ASSERT_EQUAL(workspace_load(&config, text, &err), 0);
+        CU_ASSERT_STRING_EQUAL(err.text, "");
+        CU_ASSERT_PTR_NOT_NULL_FATAL(config);
+        CU_ASSERT_EQUAL_FATAL(config->dicom.ae_title_count, 1);
+        CU_ASSERT_STRING_EQUAL(config->dicom.ae_titles[0].name, "ONE");
+        config_release(config);
+    }
+    workspace_close();
+}
+
 static void test_a_map_without_entries_is_allowed(void)
 {
     workspace_open();
@@ -257,6 +281,7 @@ static CU_TestInfo config_cases[] = {
     SUITE_CASE(test_set_overrides_the_file),
     SUITE_CASE(test_references_are_counted_across_threads),
     SUITE_CASE(test_restart_keys),
+    SUITE_CASE(test_one_ae_title_needs_no_list),
     SUITE_CASE(test_a_map_without_entries_is_allowed),
     CU_TEST_INFO_NULL,
 };

@@ -44,6 +44,8 @@ static void test_types_and_ranges(void)
     static const struct refusal rows[] = {
         {"dicom: [a]\n", "@:1: dicom: must be a mapping"},
         {"dicom: text\n", "@:1: dicom: must be a mapping"},
+        {"spool:\n  reserve:1MiB\n", "@:1: spool: must be a mapping: keys with values, indented; a "
+                                     "colon needs a space behind it"},
         {"dicom: {max_pdu: 4095}\n",
          "@:1: dicom.max_pdu: 4095 is out of range; use 4096 to 131072"},
         {"dicom: {max_pdu: 131073}\n", "use 4096 to 131072"},
@@ -83,7 +85,8 @@ static void test_ae_titles(void)
 {
     static const struct refusal rows[] = {
         {"dicom: {ae_titles: []}\n", "must be a list with at least one AE title"},
-        {"dicom: {ae_titles: AURABRIDGE}\n", "must be a list with at least one AE title"},
+        {"dicom: {ae_titles: ABCDEFGHIJKLMNOPQ}\n",
+         "@:1: dicom.ae_titles: \"ABCDEFGHIJKLMNOPQ\" is no AE title"},
         {"dicom:\n  ae_titles:\n    - ABCDEFGHIJKLMNOPQ\n",
          "@:3: dicom.ae_titles[1]: \"ABCDEFGHIJKLMNOPQ\" is no AE title"},
         {"dicom: {ae_titles: [A, {calling: B}]}\n", "dicom.ae_titles[2].name: is missing"},
@@ -106,7 +109,18 @@ static void test_yaml(void)
 {
     static const struct refusal rows[] = {
         {"dicom: {listen: [}\n", "@:1: not valid YAML"},
-        {"dicom:\n\tlisten: a\n", "@:2: not valid YAML"},
+        {"dicom:\n\tlisten: a\n",
+         "@:2: not valid YAML: found character that cannot start any token; "
+         "the line starts with a tab: indent with spaces only"},
+        {"spool:\n  directory: /x\n  reserve:1MiB\ndicom: {}\n",
+         "@:3: not valid YAML: could not find expected ':'"},
+        {"dicom:\n  listen: \"0.0.0.0:1\nspool: {}\n", "@:2: not valid YAML"},
+        {"dicom:\n  ae_titles: [A, B\nspool: {}\n",
+         "for the bracket opened in line 2; look at indentation, colons and quotes there"},
+        {"# a\n# R\366ntgen\n", "@:2: holds a character that is not UTF-8; save the file as UTF-8"},
+        {"\377\376d", "@:1: holds a character that is not UTF-8"},
+        {"spool: {}\n# a\001\n", "@:2: holds a control character"},
+        {"\357\273\277dicom:\n  lisen: a\nspool: {}\n", "@:2: dicom.lisen: unknown key"},
         {"dicom: &anchor {}\n", "@:1: anchors"},
         {"dicom: {listen: *there}\n", "@:1: aliases"},
         {"dicom: {listen: !!str a}\n", "@:1: tags"},
@@ -149,6 +163,18 @@ static void test_whole_documents(void)
          "ae_title_map[1].context: must be a mapping"},
         {DESTINATION "ae_title_map: [{destination: main, patient_id: \"\"}]\n",
          "ae_title_map[1].patient_id: \"\" is empty"},
+        {DESTINATION "ae_title_map:\n  - destination: main\n    patient_id: {PatientID}\n",
+         "@:9: ae_title_map[1].patient_id: must be a text, not a mapping; a text that starts with "
+         "{ "
+         "needs quotes"},
+        {DESTINATION "ae_title_map:\n  - destination: main\n    context:\n      a: b\n"
+                     "      patient_id: {PatientID}\n",
+         "@:11: ae_title_map[1].context.patient_id: {PatientID} needs quotes: write "
+         "\"{PatientID}\""},
+        {DESTINATION "ae_title_map: [{destination: main, context: {a: [x, {0010,0021}]}}]\n",
+         "ae_title_map[1].context.a[2]: {0010,0021} needs quotes"},
+        {DESTINATION "ae_title_map: [{destination: main, context: {a: {PatientSex:sex}}}]\n",
+         "{PatientSex:sex} needs quotes"},
         {DESTINATION "ae_title_map: [{destination: main, dest: x}]\n",
          "ae_title_map[1].dest: unknown key"},
         {DESTINATION "ae_title_map: [{destination: main, context: {a: 1, a: 2}}]\n",
@@ -190,7 +216,7 @@ static void test_mistakes_in_the_map_file_name_it(void)
         {"- {called: \"AURABRIDGE\n", "/map.yaml:"},
         {"called: A\n", "/map.yaml:1: ae_title_map: must be a list"},
         {"- called: AURABRIDGE\n  destination: main\n  context:\n    a: \"{PatientNamee}\"\n",
-         "/map.yaml:1: ae_title_map[1].context.a: {PatientNamee}: PatientNamee is no attribute"},
+         "/map.yaml:4: ae_title_map[1].context.a: {PatientNamee}: PatientNamee is no attribute"},
     };
     workspace_open();
     for (size_t i = 0; i < COUNT(rows); i++) {

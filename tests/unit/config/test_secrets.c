@@ -15,6 +15,32 @@ static void write_and_load(struct config **config, const char *reference, struct
     (void)workspace_load_with(config, DESTINATION MAP, override, err);
 }
 
+/* For `aurabridge studies` and the like, in a shell without the daemon's environment. */
+static void test_commands_that_need_none_do_without(void)
+{
+    static const struct {
+        const char *reference;
+        bool loads;
+    } rows[] = {
+        {"destinations.main.app_secret=env:TEST_NOWHERE", true},
+        {"destinations.main.app_secret=file:/nowhere/secret", true},
+        {"destinations.main.app_secret=hush", false},
+    };
+    workspace_open();
+    workspace_write("bridge.yaml", DESTINATION MAP, 0600);
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        struct config *config = NULL;
+        struct error err = {""};
+        int result = config_load_without_secrets(&config, workspace_path("bridge.yaml"),
+                                                 &rows[i].reference, 1, NULL, &err);
+        CU_ASSERT_EQUAL(result, rows[i].loads ? 0 : -1);
+        if (config)
+            CU_ASSERT_STRING_EQUAL(config->destinations[0].app_secret, "");
+        config_release(config);
+    }
+    workspace_close();
+}
+
 static void test_files_lose_their_line_end(void)
 {
     static const struct {
@@ -161,6 +187,7 @@ static void test_warnings(void)
 }
 
 CU_TestInfo secret_cases[] = {
+    SUITE_CASE(test_commands_that_need_none_do_without),
     SUITE_CASE(test_files_lose_their_line_end),
     SUITE_CASE(test_relative_files_start_at_the_configuration),
     SUITE_CASE(test_what_is_wrong_is_said),
