@@ -22,4 +22,8 @@ bool ae_title_matches(const char *pattern, const char *title);
  * patterns, never true wrongly. */
 bool ae_title_pattern_covers(const char *wide, const char *narrow);
 
+/* Whether some text matches both patterns, of at most 2 * AE_TITLE_MAX characters. The length of a
+ * title does not count, so it may say true for exotic patterns, never false wrongly. */
+bool ae_title_patterns_meet(const char *a, const char *b);
+
 #endif

@@ -62,3 +62,30 @@ bool ae_title_pattern_covers(const char *wide, const char *narrow)
         return false;
     return ae_title_matches(wide, narrow);
 }
+
+#define PATTERN_MAX (2 * AE_TITLE_MAX)
+
+/* meets[i][j]: the rests a + i and b + j have a text in common. From the ends to the starts. */
+bool ae_title_patterns_meet(const char *a, const char *b)
+{
+    bool meets[PATTERN_MAX + 1][PATTERN_MAX + 1] = {{false}};
+    size_t a_length = strlen(a);
+    size_t b_length = strlen(b);
+    if (a_length > PATTERN_MAX || b_length > PATTERN_MAX)
+        return true;
+    for (size_t i = a_length + 1; i-- > 0;) {
+        for (size_t j = b_length + 1; j-- > 0;) {
+            bool a_ends = i == a_length;
+            bool b_ends = j == b_length;
+            if (a_ends && b_ends)
+                meets[i][j] = true;
+            else if (a[i] == '*')
+                meets[i][j] = meets[i + 1][j] || (!b_ends && meets[i][j + 1]);
+            else if (b[j] == '*')
+                meets[i][j] = meets[i][j + 1] || (!a_ends && meets[i + 1][j]);
+            else if (!a_ends && !b_ends && (a[i] == b[j] || a[i] == '?' || b[j] == '?'))
+                meets[i][j] = meets[i + 1][j + 1];
+        }
+    }
+    return meets[0][0];
+}

@@ -2,6 +2,7 @@
  * instance can reach. Errors name file, line and key. */
 #include "aurabridge/route.h"
 
+#include "reach.h"
 #include "template.h"
 
 #include <stdio.h>
@@ -10,14 +11,26 @@
 #define PATH_SIZE       256
 #define ENTRY_NAME_SIZE 64
 
-/* "etc/ae-titles.yaml:12: ae_title_map[3].called: …"; an entry from --set has no line. */
+/* Of the key where it stands in the file, else of the entry. */
+static unsigned line_of(const struct config_map_entry *entry, const char *key)
+{
+    for (size_t i = 0; i < entry->key_line_count; i++) {
+        if (strcmp(entry->key_lines[i].key, key) == 0)
+            return entry->key_lines[i].line;
+    }
+    return entry->line;
+}
+
+/* "etc/ae-titles.yaml:12: ae_title_map[3].called: …"; an entry from --set has no line. `key` is
+ * that of the entry. */
 static int refuse(const struct config *config, const struct config_map_entry *entry,
                   const char *key, struct error *err)
 {
     size_t number = (size_t)(entry - config->entries) + 1;
     if (entry->line == 0)
-        return error_wrap(err, "%s ae_title_map[%zu]%s", entry->file, number, key);
-    return error_wrap(err, "%s:%u: ae_title_map[%zu]%s", entry->file, entry->line, number, key);
+        return error_wrap(err, "%s ae_title_map[%zu].%s", entry->file, number, key);
+    return error_wrap(err, "%s:%u: ae_title_map[%zu].%s", entry->file, line_of(entry, key), number,
+                      key);
 }
 
 static int check_templates(const struct config *config, const struct config_map_entry *entry,
@@ -53,7 +66,7 @@ static int check_require(const struct config *config, const struct config_map_en
                         "\"%.64s\" is no attribute known here; write its DICOM keyword, e.g. "
                         "PatientID, or its tag in quotes, e.g. \"0010,0020\"",
                         entry->require.items[i]);
-        return refuse(config, entry, ".require", err);
+        return refuse(config, entry, "require", err);
     }
     return 0;
 }
@@ -72,7 +85,7 @@ static int check_called(const struct config *config, const struct config_map_ent
     }
     (void)error_set(err, "unreachable: %s is none of this bridge's AE titles (dicom.ae_titles: %s)",
                     entry->called, known);
-    return refuse(config, entry, ".called", err);
+    return refuse(config, entry, "called", err);
 }
 
 static bool networks_cover(const struct config_networks *wide, const struct config_networks *narrow)
@@ -114,7 +127,7 @@ static int check_against(const struct config *config, const struct config_map_en
     name_entry(other, config, earlier);
     if (later->name[0] && strcmp(earlier->name, later->name) == 0) {
         (void)error_set(err, "the name %s is also that of %s; change one", later->name, other);
-        return refuse(config, later, ".name", err);
+        return refuse(config, later, "name", err);
     }
     if (!covers(earlier, later))
         return 0;
@@ -126,7 +139,7 @@ static int check_against(const struct config *config, const struct config_map_en
                         "unreachable: %s takes all that this one would; put this one before it, "
                         "or remove it",
                         other);
-    return refuse(config, later, ".called", err);
+    return refuse(config, later, "called", err);
 }
 
 static int check_entry(const struct config *config, const struct config_map_entry *entry,
@@ -135,8 +148,29 @@ static int check_entry(const struct config *config, const struct config_map_entr
     if (check_called(config, entry, err) != 0 || check_require(config, entry, err) != 0)
         return -1;
     if (entry->patient_id && template_check(entry->patient_id, err) != 0)
-        return refuse(config, entry, ".patient_id", err);
-    return check_templates(config, entry, entry->context, ".context", err);
+        return refuse(config, entry, "patient_id", err);
+    return check_templates(config, entry, entry->context, "context", err);
+}
+
+/* After the entries have been held against each other, which names the one that is in the way. */
+static int check_reach(const struct config *config, const struct config_map_entry *entry,
+                       struct error *err)
+{
+    switch (reach_of(config, entry)) {
+    case REACH_SOME:
+        return 0;
+    case REACH_TAKEN:
+        (void)error_set(err, "unreachable: the entries before it take all that this one would; "
+                             "put this one before them, or remove it");
+        break;
+    case REACH_REFUSED:
+        (void)error_set(err,
+                        "unreachable: `calling` and `from` of dicom.ae_titles let nobody call "
+                        "%s who fits this entry; change one of them",
+                        entry->called);
+        break;
+    }
+    return refuse(config, entry, "called", err);
 }
 
 int route_check_entries(const struct config *config, struct error *err)
@@ -148,6 +182,8 @@ int route_check_entries(const struct config *config, struct error *err)
             if (check_against(config, &config->entries[j], &config->entries[i], err) != 0)
                 return -1;
         }
+        if (check_reach(config, &config->entries[i], err) != 0)
+            return -1;
     }
     return 0;
 }

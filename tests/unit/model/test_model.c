@@ -82,6 +82,24 @@ static void test_ae_title_matches(void)
     CU_ASSERT_FALSE(ae_title_pattern_covers("CT1*", "CT*"));
 }
 
+static void test_ae_title_patterns_meet(void)
+{
+    static const struct {
+        const char *a, *b;
+        bool meet;
+    } rows[] = {
+        {"CT1", "CT1", true},    {"CT1", "CT2", false},   {"CT*", "*1", true},
+        {"CT*", "MR*", false},   {"*A*", "*B*", true},    {"CT?", "CT*X", true},
+        {"CT?", "CT", false},    {"*", "A", true},        {"*", "**", true},
+        {"A*B*C", "AXC", false}, {"A*B*C", "A?C*", true}, {"*_MR", "CT_*", true},
+        {"CT*1", "CT*2", false}, {"???", "AB", false},    {"a", "A", false},
+    };
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        CU_ASSERT_EQUAL(ae_title_patterns_meet(rows[i].a, rows[i].b), rows[i].meet);
+        CU_ASSERT_EQUAL(ae_title_patterns_meet(rows[i].b, rows[i].a), rows[i].meet);
+    }
+}
+
 static void test_network(void)
 {
     static const struct {
@@ -168,6 +186,7 @@ static CU_TestInfo cases[] = {
     SUITE_CASE(test_uid_from_field),
     SUITE_CASE(test_ae_title_from_field),
     SUITE_CASE(test_ae_title_matches),
+    SUITE_CASE(test_ae_title_patterns_meet),
     SUITE_CASE(test_network),
     SUITE_CASE(test_study_state),
     SUITE_CASE(test_attributes),

@@ -15,7 +15,8 @@ extern CU_TestInfo context_cases[];
 static int load_map(struct config **out, const char *map, struct error *err)
 {
     static const char before[] =
-        "dicom: {ae_titles: [AURABRIDGE, CLINIC_A, CLINIC_B]}\n"
+        "dicom: {ae_titles: [AURABRIDGE, CLINIC_A, CLINIC_B, {name: SHUT, calling: [CT1, \"MR*\"], "
+        "from: [10.2.0.0/16, 10.3.0.7]}]}\n"
         "destinations: {main: {api_base_url: https://h, app_id: env:TEST_ROUTE, app_secret: "
         "env:TEST_ROUTE, service_api_key: env:TEST_ROUTE}}\n"
         "ae_title_map:\n";
@@ -120,10 +121,45 @@ static void test_what_is_refused(void)
          "ae_title_map[2].name: the name a is also that of entry 1 in line 4"},
         {"  - {called: ELSEWHERE, destination: main}\n",
          ":4: ae_title_map[1].called: unreachable: ELSEWHERE is none of this bridge's AE titles "
-         "(dicom.ae_titles: AURABRIDGE, CLINIC_A, CLINIC_B)"},
+         "(dicom.ae_titles: AURABRIDGE, CLINIC_A, CLINIC_B, SHUT)"},
+        {"  - {called: AURABRIDGE, destination: main}\n  - {called: CLINIC_A, destination: main}\n"
+         "  - {called: CLINIC_B, destination: main}\n  - {destination: main}\n",
+         NULL},
+        {"  - {called: AURABRIDGE, destination: main}\n  - {called: \"CLINIC_?\", destination: "
+         "main}\n"
+         "  - {called: SHUT, destination: main}\n  - {destination: main}\n",
+         ":7: ae_title_map[4].called: unreachable: the entries before it take all"},
+        {"  - {called: \"AURA*\", destination: main}\n  - {called: \"*BRIDGE\", destination: "
+         "main}\n",
+         ":5: ae_title_map[2].called: unreachable: the entries before it"},
+        {"  - {from: 10.0.0.0/9, destination: main}\n  - {from: 10.128.0.0/9, destination: main}\n"
+         "  - {from: [10.1.0.0/16, 10.200.0.0/16], destination: main}\n",
+         "ae_title_map[3].called: unreachable: the entries before it"},
+        {"  - {called: SHUT, calling: CT2, destination: main}\n",
+         ":4: ae_title_map[1].called: unreachable: `calling` and `from` of dicom.ae_titles let "
+         "nobody "
+         "call SHUT who fits"},
+        {"  - {called: SHUT, calling: \"*1\", destination: main}\n", NULL},
+        {"  - {called: SHUT, from: 10.4.0.0/16, destination: main}\n", "let nobody call SHUT"},
+        {"  - {called: SHUT, from: [10.4.0.0/16, 10.0.0.0/8], destination: main}\n", NULL},
+        {"  - {called: SHUT, calling: CT1, destination: main}\n"
+         "  - {called: SHUT, calling: \"M*\", destination: main}\n"
+         "  - {called: SHUT, destination: main}\n",
+         ":6: ae_title_map[3].called: unreachable: the entries before it"},
+        {"  - {called: SHUT, from: 10.2.0.0/15, destination: main}\n"
+         "  - {called: SHUT, destination: main}\n",
+         "ae_title_map[2].called: unreachable: the entries before it"},
+        {"  - {called: SHUT, calling: CT1, from: 10.3.0.7, destination: main}\n"
+         "  - {called: SHUT, calling: CT1, destination: main}\n",
+         NULL},
         {"  - {require: [PatientID, \"0010,0021\", \"(0010,0020)\"], destination: main}\n", NULL},
         {"  - {require: [PatientID, PatientNumber], destination: main}\n",
          "ae_title_map[1].require: \"PatientNumber\" is no attribute known here"},
+        {"  - destination: main\n    require: [PatientID,\n      Patient]\n",
+         ":5: ae_title_map[1].require: \"Patient\" is no attribute"},
+        {"  - destination: main\n    patient_id: \"{X}\"\n", ":5: ae_title_map[1].patient_id: {X}"},
+        {"  - destination: main\n    context:\n      a: x\n      b:\n        c: \"{X}\"\n",
+         ":8: ae_title_map[1].context.b.c: {X}"},
         {"  - {destination: main, context: {a: {b: [x, \"{PatientId}\"]}}}\n",
          "ae_title_map[1].context.a.b[2]: {PatientId}: PatientId is no attribute"},
     };
