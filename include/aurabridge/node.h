@@ -29,6 +29,11 @@ int node_open(struct node **out, struct config *config, const struct instance_si
 /* The bound port. */
 uint16_t node_port(const struct node *node);
 
+/* Whether an association of these titles from this address would be accepted, by the configuration
+ * alone. Returns 0, or -1 with the reason and what to do about it. Pure. */
+int node_admits(const struct config *config, const struct association *association,
+                struct error *why_not);
+
 /* Starts accepting in threads of its own. */
 int node_start(struct node *node, struct error *err);
 

@@ -1,10 +1,11 @@
 /* What an operator can see and do: one function from a request to reply lines, used by the daemon's
  * control socket and, without a daemon, by the command itself.
  *
- * A request is an object with "command" (studies, retry, release, cancel, discard, forget), for the
- * changing ones "study" (short id or UID), for release perhaps "patient_id". A reply is any number
- * of objects with "study", then one with "ok": true, or false with "error". Replies to `studies` of
- * one study carry patient ids: they go to the operator, never to a log.
+ * A request is an object with "command" (about, studies, retry, release, cancel, discard, forget),
+ * for the changing ones "study" (short id or UID), for release perhaps "patient_id". A reply is any
+ * number of objects with "study", then one with "ok": true, or false with "error". Replies to
+ * `studies` of one study carry patient ids: they go to the operator, never to a log. A daemon says
+ * in every last line where it listens; `about` asks for nothing else.
  */
 #ifndef AURABRIDGE_OPERATE_H
 #define AURABRIDGE_OPERATE_H
@@ -19,6 +20,7 @@ struct operate_target {
     struct ledger *ledger;
     struct spool *spool;
     struct bridge *bridge;
+    const char *listen; /* where the daemon's node listens; null when none runs */
 };
 
 /* Takes each reply line; owns nothing. Non-zero stops. */

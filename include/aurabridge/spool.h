@@ -37,6 +37,10 @@ void spool_set_reserve(struct spool *spool, uint64_t reserve);
  * that names both figures, -1 when the question failed. */
 int spool_check_space(struct spool *spool, uint64_t wanted, struct error *err);
 
+/* The same of a directory that another process has open. */
+int spool_check_directory(const char *directory, uint64_t reserve, uint64_t wanted,
+                          struct error *err);
+
 /* Starts an instance: makes its file and writes the Part 10 header. Returns 0, SPOOL_FULL or -1. */
 int spool_writer_new(struct spool_writer **out, struct spool *spool,
                      const struct association *association, const struct instance_request *request,

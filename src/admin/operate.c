@@ -169,13 +169,22 @@ static int forget(struct order *order, struct error *err)
     return 0;
 }
 
+/* What a daemon says of itself stands in every last line; this asks for nothing else. */
+static int about(struct order *order, struct error *err)
+{
+    (void)order;
+    (void)err;
+    return 0;
+}
+
 static const struct {
     const char *name;
     bool needs_study;
     int (*run)(struct order *order, struct error *err);
 } commands[] = {
-    {"studies", false, show}, {"retry", true, retry},     {"release", true, release},
-    {"cancel", true, cancel}, {"discard", true, discard}, {"forget", true, forget},
+    {"about", false, about},    {"studies", false, show}, {"retry", true, retry},
+    {"release", true, release}, {"cancel", true, cancel}, {"discard", true, discard},
+    {"forget", true, forget},
 };
 
 static int find_study(struct order *order, bool needed, struct error *err)
@@ -219,6 +228,8 @@ int operate(const struct operate_target *target, const struct json *request, ope
         unsaid |= json_set_string(last, "error", err.text[0] ? err.text : "it could not be shown");
     else if (order.said[0])
         unsaid |= json_set_string(last, "message", order.said);
+    if (target->listen)
+        unsaid |= json_set_string(last, "listen", target->listen);
     if (!unsaid)
         unsaid = emit(context, last);
     json_free(last);

@@ -4,20 +4,25 @@
 
 #include "aurabridge/aurabox.h"
 #include "aurabridge/control.h"
+#include "aurabridge/fs.h"
 #include "aurabridge/http.h"
 #include "aurabridge/node.h"
 #include "aurabridge/spool.h"
+#include "aurabridge/text.h"
 #include "aurabridge/units.h"
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #define LONGEST_WAIT_MS 120000
 
 struct checking {
     struct config *config;
     bool daemon_runs;
+    char daemon_listens[64]; /* "" when no daemon says so */
     bool failed;
 };
 
@@ -28,22 +33,22 @@ static void say(struct checking *checking, bool good, const char *what, const ch
     printf("%-4s  %-12s %s\n", good ? "ok" : "FAIL", what, text);
 }
 
-static int ignore_line(void *context, const struct json *line)
+static int take_place(void *context, const struct json *line)
 {
-    (void)context;
-    (void)line;
+    struct checking *checking = context;
+    const char *listen = json_text(json_get(line, "listen"));
+    text_copy(checking->daemon_listens, sizeof checking->daemon_listens, listen ? listen : "");
     return 0;
 }
 
-/* A request that changes nothing tells whether a daemon is there. */
-static bool daemon_runs(const struct config *config)
+/* Asks whether a daemon is there, and where it listens. */
+static void find_daemon(struct checking *checking)
 {
     struct json *request = json_new_object();
-    bool there = json_set_string(request, "command", "studies") == 0 &&
-                 json_set_string(request, "study", "S0") == 0 &&
-                 control_ask(config->spool.directory, request, ignore_line, NULL, NULL) == 0;
+    checking->daemon_runs =
+        json_set_string(request, "command", "about") == 0 &&
+        control_ask(checking->config->spool.directory, request, take_place, checking, NULL) == 0;
     json_free(request);
-    return there;
 }
 
 static void check_config(struct checking *checking)
@@ -56,41 +61,61 @@ static void check_config(struct checking *checking)
     say(checking, true, "config", text);
 }
 
-static void check_spool(struct checking *checking)
+/* Opens and tries the spool; leaves nothing of it open. */
+static int try_spool(const struct checking *checking, struct error *err)
 {
     const struct config *config = checking->config;
     struct spool *spool = NULL;
-    struct error err;
-    char text[512];
-    char reserve[UNITS_TEXT_SIZE];
-    units_format_size(reserve, config->spool.reserve);
-    if (checking->daemon_runs) {
-        (void)snprintf(text, sizeof text, "%s is in use by the running bridge",
-                       config->spool.directory);
-        say(checking, true, "spool", text);
-        return;
-    }
-    if (spool_open(&spool, config->spool.directory, config->spool.reserve, &err) != 0 ||
-        spool_check_space(spool, 0, &err) != 0) {
-        say(checking, false, "spool", err.text);
-    } else {
-        (void)snprintf(text, sizeof text, "%s is writable and has more than its reserve of %s free",
-                       config->spool.directory, reserve);
-        say(checking, true, "spool", text);
-    }
+    if (checking->daemon_runs)
+        return spool_check_directory(config->spool.directory, config->spool.reserve, 0, err);
+    int failed = spool_open(&spool, config->spool.directory, config->spool.reserve, err);
+    if (!failed)
+        failed = spool_check_space(spool, 0, err);
     spool_close(spool);
+    return failed;
 }
 
+static void check_spool(struct checking *checking)
+{
+    const struct config *config = checking->config;
+    struct error err;
+    char text[FS_PATH_MAX + 256];
+    char reserve[UNITS_TEXT_SIZE];
+    bool is_new = access(config->spool.directory, F_OK) != 0;
+    units_format_size(reserve, config->spool.reserve);
+    if (try_spool(checking, &err) != 0) {
+        say(checking, false, "spool", err.text);
+        return;
+    }
+    (void)snprintf(text, sizeof text, "%s is %s and has more than its reserve of %s free%s",
+                   config->spool.directory,
+                   checking->daemon_runs ? "in use by the running bridge" : "writable", reserve,
+                   is_new && geteuid() == 0
+                       ? "; it was made now and belongs to root: chown it when "
+                         "the bridge runs as another user"
+                       : "");
+    say(checking, true, "spool", text);
+}
+
+/* Whether the place is free: also while a bridge runs that was started with another one. */
 static void check_port(struct checking *checking)
 {
     static const struct instance_sink nobody = {.context = NULL};
+    const char *listen = checking->config->dicom.listen;
     struct node *node = NULL;
     struct error err;
     char text[256];
-    (void)snprintf(text, sizeof text, "%s is %s", checking->config->dicom.listen,
-                   checking->daemon_runs ? "in use by the running bridge" : "free");
-    bool good = checking->daemon_runs ||
-                node_open(&node, checking->config, &nobody, NULL, clock_system(), &err) == 0;
+    if (checking->daemon_runs && strcmp(checking->daemon_listens, listen) == 0) {
+        (void)snprintf(text, sizeof text, "%s is in use by the running bridge", listen);
+        say(checking, true, "dicom.listen", text);
+        return;
+    }
+    (void)snprintf(text, sizeof text, "%s is free", listen);
+    if (checking->daemon_runs)
+        (void)snprintf(text, sizeof text,
+                       "%s is free; the running bridge listens on %s until it is restarted", listen,
+                       checking->daemon_listens);
+    bool good = node_open(&node, checking->config, &nobody, NULL, clock_system(), &err) == 0;
     say(checking, good, "dicom.listen", good ? text : err.text);
     if (node)
         node_free(node);
@@ -168,7 +193,7 @@ int command_check(int argc, char **argv)
         config_release(checking.config);
         return command_failed(&err);
     }
-    checking.daemon_runs = daemon_runs(checking.config);
+    find_daemon(&checking);
     check_config(&checking);
     check_spool(&checking);
     check_port(&checking);

@@ -8,10 +8,12 @@
 #include "aurabridge/log.h"
 #include "aurabridge/route.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 static const struct {
     const char *name;
@@ -39,17 +41,29 @@ static void print_usage(FILE *out)
                 out);
     for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)
         (void)fprintf(out, "  %-8s  %s\n", commands[i].name, commands[i].help);
+    (void)fputs(
+        "\nSTUDY is a short id as printed by `aurabridge studies` (S17), or a Study Instance "
+        "UID.\nExit status: 0 done, 1 failed, 2 wrongly called.\n",
+        out);
 }
 
-int cli_run(int argc, char **argv)
+const char *command_about(const char *name)
 {
-    (void)umask(0077);
-    (void)signal(SIGPIPE, SIG_IGN);
+    for (size_t i = 0; i < sizeof commands / sizeof *commands; i++) {
+        if (strcmp(commands[i].name, name) == 0)
+            return commands[i].help;
+    }
+    return "";
+}
+
+static int run(int argc, char **argv)
+{
     if (argc < 2) {
         print_usage(stderr);
         return EXIT_USAGE;
     }
-    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "help") == 0) {
+    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 ||
+        strcmp(argv[1], "help") == 0) {
         print_usage(stdout);
         return 0;
     }
@@ -66,6 +80,28 @@ int cli_run(int argc, char **argv)
     return EXIT_USAGE;
 }
 
+/* What could not be written was not said: a script must not take half a list for the whole. A
+ * reader that has seen enough (`| head`) needs no message. */
+static int end_output(int status)
+{
+    bool failed = ferror(stdout) != 0;
+    errno = 0;
+    failed |= fflush(stdout) != 0;
+    if (!failed)
+        return status;
+    if (errno != EPIPE)
+        (void)fprintf(stderr, "aurabridge: the output could not be written whole%s%s\n",
+                      errno ? ": " : "", errno ? strerror(errno) : "");
+    return status ? status : EXIT_FAILED;
+}
+
+int cli_run(int argc, char **argv)
+{
+    (void)umask(0077);
+    (void)signal(SIGPIPE, SIG_IGN);
+    return end_output(run(argc, argv));
+}
+
 int command_failed(const struct error *err)
 {
     (void)fprintf(stderr, "aurabridge: %s\n", err->text);
@@ -79,12 +115,26 @@ int command_load_config(struct config **out, const struct command_line *line, st
                        set ? set->count : 0, route_check_entries, err);
 }
 
+int command_load_config_without_secrets(struct config **out, const struct command_line *line,
+                                        struct error *err)
+{
+    const struct option_spec *set = option_find(line, "set");
+    return config_load_without_secrets(out, option_text(line, "config", DEFAULT_CONFIG),
+                                       set ? set->given : NULL, set ? set->count : 0,
+                                       route_check_entries, err);
+}
+
 /* Without a daemon: the same function over the same ledger, under the spool's lock. */
 static int operate_here(const struct config *config, const struct json *request, operate_emit *emit,
                         void *context, struct error *err)
 {
     struct operate_target target = {.bridge = NULL};
     char path[FS_PATH_MAX];
+    if (access(config->spool.directory, F_OK) != 0 && errno == ENOENT)
+        return error_set(err,
+                         "there is no spool %s: no bridge has run with this configuration; look at "
+                         "spool.directory",
+                         config->spool.directory);
     int failed = spool_open(&target.spool, config->spool.directory, config->spool.reserve, err);
     if (failed)
         return -1;

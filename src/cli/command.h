@@ -63,6 +63,13 @@ int command_misused(const struct command_line *line, const char *format, ...)
 /* Loads --config with --set. */
 int command_load_config(struct config **out, const struct command_line *line, struct error *err);
 
+/* The same for commands that talk to no server: they need no credentials. */
+int command_load_config_without_secrets(struct config **out, const struct command_line *line,
+                                        struct error *err);
+
+/* What a command is for, in one line; "" when there is none of that name. */
+const char *command_about(const char *name);
+
 /* As root, becomes the user who owns the spool, for good; else does nothing. Call once the
  * configuration and its credentials are read. */
 int command_become_owner(const struct config *config, struct error *err);

@@ -1,17 +1,20 @@
 /* Options of a command, from a table that also makes its help. */
 #include "command.h"
 
+#include <ctype.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
-static void print_help(const struct command_line *line)
+static void print_help(const struct command_line *line, const char *about)
 {
     printf("usage: %s\n", line->synopsis);
+    if (about[0])
+        printf("%c%s.\n\n", toupper((unsigned char)about[0]), about + 1);
     for (size_t i = 0; i < line->option_count; i++) {
         const struct option_spec *option = &line->options[i];
         char left[64];
-        (void)snprintf(left, sizeof left, "--%s %s", option->name,
+        (void)snprintf(left, sizeof left, "--%s%s%s", option->name, option->value ? " " : "",
                        option->value ? option->value : "");
         printf("  %-30s %s\n", left, option->help);
     }
@@ -70,7 +73,7 @@ int command_line_read(struct command_line *line, int argc, char **argv, int *exi
         if (!options_end && strcmp(word, "--") == 0) {
             options_end = true;
         } else if (!options_end && (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0)) {
-            print_help(line);
+            print_help(line, argc > 0 ? command_about(argv[0]) : "");
             *exit_status = 0;
             return -1;
         } else if (!options_end && strncmp(word, "--", 2) == 0) {

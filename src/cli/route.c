@@ -4,6 +4,7 @@
 
 #include "aurabridge/dataset.h"
 #include "aurabridge/fs.h"
+#include "aurabridge/node.h"
 #include "aurabridge/part10.h"
 #include "aurabridge/route.h"
 #include "aurabridge/text.h"
@@ -107,6 +108,8 @@ static int show_missing(const struct config_map_entry *entry, const struct attri
 static int show(const struct config *config, const struct association *sender, const char *path,
                 struct error *err)
 {
+    if (node_admits(config, sender, err) != 0)
+        return error_wrap(err, "the association is rejected");
     const struct config_map_entry *entry = route_match(config, sender);
     if (!entry)
         return error_set(
@@ -153,7 +156,7 @@ int command_route(int argc, char **argv)
     text_copy(sender.peer_address, sizeof sender.peer_address, from);
     struct config *config = NULL;
     struct error err;
-    if (command_load_config(&config, &line, &err) != 0)
+    if (command_load_config_without_secrets(&config, &line, &err) != 0)
         return command_failed(&err);
     int failed = show(config, &sender, line.operands[0], &err);
     config_release(config);

@@ -21,7 +21,17 @@ struct daemon {
     struct node *node;
     struct node_events events;
     struct control *control;
+    char listen[64]; /* with the bound port */
 };
+
+static void name_place(struct daemon *daemon)
+{
+    const char *listen = daemon->config->dicom.listen;
+    const char *colon = strrchr(listen, ':');
+    int address_length = colon ? (int)(colon - listen) : (int)strlen(listen);
+    (void)snprintf(daemon->listen, sizeof daemon->listen, "%.*s:%u", address_length, listen,
+                   node_port(daemon->node));
+}
 
 static int daemon_open(struct daemon *daemon, struct error *err)
 {
@@ -34,7 +44,9 @@ static int daemon_open(struct daemon *daemon, struct error *err)
     if (node_open(&daemon->node, daemon->config, bridge_sink(daemon->bridge), &daemon->events,
                   clock, err) != 0)
         return -1;
-    struct operate_target target = {.ledger = bridge_ledger(daemon->bridge),
+    name_place(daemon);
+    struct operate_target target = {.listen = daemon->listen,
+                                    .ledger = bridge_ledger(daemon->bridge),
                                     .spool = bridge_spool(daemon->bridge),
                                     .bridge = daemon->bridge};
     if (control_start(&daemon->control, &target, err) != 0 ||
@@ -83,10 +95,7 @@ static void reload(struct daemon *daemon)
 
 static void log_start(const struct daemon *daemon)
 {
-    const char *listen = daemon->config->dicom.listen;
-    const char *colon = strrchr(listen, ':');
-    int address_length = colon ? (int)(colon - listen) : (int)strlen(listen);
-    log_info("serve", "listening on %.*s:%u", address_length, listen, node_port(daemon->node));
+    log_info("serve", "listening on %s", daemon->listen);
     log_info("serve", "AuraBridge %s is ready: %zu AE titles, %zu map entries", AURABRIDGE_VERSION,
              daemon->config->dicom.ae_title_count, daemon->config->entry_count);
 }

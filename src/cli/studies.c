@@ -71,7 +71,7 @@ static void print_row(struct listing *listing, const struct json *study)
     char progress[32];
     if (listing->count == 0)
         printf("%-6s %-11s %9s %11s  %-14s %-20s %s\n", "STUDY", "STATE", "INSTANCES", "SIZE",
-               "DESTINATION", "LAST RECEIVED", "STUDY INSTANCE UID / WHY");
+               "DESTINATION", "LAST RECEIVED (UTC)", "STUDY INSTANCE UID / WHY");
     units_format_size(size, (uint64_t)number_of(study, "bytes"));
     print_progress(study, progress, sizeof progress);
     printf("%-6s %-11s %9" PRId64 " %11s  %-14s %.19s  %s", text_of(study, "id"),
@@ -148,7 +148,7 @@ int command_studies(int argc, char **argv)
         return command_misused(&line, "studies takes one study at most");
     struct config *config = NULL;
     struct error err;
-    if (command_load_config(&config, &line, &err) != 0)
+    if (command_load_config_without_secrets(&config, &line, &err) != 0)
         return command_failed(&err);
     struct listing listing = {.as_json = option_flag(&line, "json"),
                               .details = line.operand_count == 1};

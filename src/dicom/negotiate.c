@@ -3,6 +3,9 @@
  */
 #include "negotiate.h"
 
+#include "aurabridge/node.h"
+#include "aurabridge/text.h"
+
 #include <stdio.h>
 #include <string.h>
 
@@ -78,11 +81,11 @@ static int reject(struct rejection *out, uint8_t reason)
     return -1;
 }
 
-static int check_calling(const struct config_ae_title *title,
-                         const struct associate_request *request, const char *peer_address,
+static int check_calling(const struct config_ae_title *title, const struct association *association,
                          struct rejection *out, struct error *remedy)
 {
-    const char *calling = request->calling_ae_title;
+    const char *calling = association->calling_ae_title;
+    const char *peer_address = association->peer_address;
     if (!calling[0]) {
         (void)error_set(remedy, "the calling AE title is empty or has characters that an AE title "
                                 "must not have; give the sender a proper one");
@@ -105,6 +108,20 @@ static int check_calling(const struct config_ae_title *title,
     return 0;
 }
 
+static int check_titles(const struct config *config, const struct association *association,
+                        struct rejection *out, struct error *remedy)
+{
+    const char *called = association->called_ae_title;
+    const struct config_ae_title *title = find_title(config, called);
+    if (title && called[0])
+        return check_calling(title, association, out, remedy);
+    char titles[512];
+    list_titles(config, titles, sizeof titles);
+    (void)error_set(remedy, "called AE title %s is unknown here; configured: %s",
+                    called[0] ? called : "\"\"", titles);
+    return reject(out, REASON_CALLED_UNRECOGNIZED);
+}
+
 int negotiate_titles(const struct config *config, const struct associate_request *request,
                      const char *peer_address, struct rejection *out, struct error *remedy)
 {
@@ -113,13 +130,16 @@ int negotiate_titles(const struct config *config, const struct associate_request
                         request->application_context);
         return reject(out, REASON_APPLICATION_CONTEXT);
     }
-    const struct config_ae_title *title = find_title(config, request->called_ae_title);
-    if (!title || !request->called_ae_title[0]) {
-        char titles[512];
-        list_titles(config, titles, sizeof titles);
-        (void)error_set(remedy, "called AE title %s is unknown here; configured: %s",
-                        request->called_ae_title[0] ? request->called_ae_title : "\"\"", titles);
-        return reject(out, REASON_CALLED_UNRECOGNIZED);
-    }
-    return check_calling(title, request, peer_address, out, remedy);
+    struct association association = {.id = 0};
+    text_copy(association.called_ae_title, AE_TITLE_SIZE, request->called_ae_title);
+    text_copy(association.calling_ae_title, AE_TITLE_SIZE, request->calling_ae_title);
+    text_copy(association.peer_address, NETWORK_ADDRESS_SIZE, peer_address);
+    return check_titles(config, &association, out, remedy);
+}
+
+int node_admits(const struct config *config, const struct association *association,
+                struct error *why_not)
+{
+    struct rejection rejection;
+    return check_titles(config, association, &rejection, why_not);
 }

@@ -125,12 +125,12 @@ void spool_set_reserve(struct spool *spool, uint64_t reserve)
     atomic_store(&spool->reserve, reserve);
 }
 
-int spool_check_space(struct spool *spool, uint64_t wanted, struct error *err)
+int spool_check_directory(const char *directory, uint64_t reserve, uint64_t wanted,
+                          struct error *err)
 {
     uint64_t free_bytes;
-    if (fs_free_bytes(&free_bytes, spool->directory, err) != 0)
+    if (fs_free_bytes(&free_bytes, directory, err) != 0)
         return -1;
-    uint64_t reserve = atomic_load(&spool->reserve);
     if (free_bytes > reserve && free_bytes - reserve > wanted)
         return 0;
     char free_text[UNITS_TEXT_SIZE];
@@ -139,9 +139,20 @@ int spool_check_space(struct spool *spool, uint64_t wanted, struct error *err)
     units_format_size(free_text, free_bytes);
     units_format_size(reserve_text, reserve);
     units_format_size(wanted_text, wanted);
-    (void)error_set(err,
-                    "the spool %s has %s free, of which %s are the reserve, and needs %s more: "
-                    "free disk space, or lower spool.reserve",
-                    spool->directory, free_text, reserve_text, wanted_text);
+    if (wanted == 0)
+        (void)error_set(err,
+                        "the spool %s has %s free, and %s are its reserve: senders are refused; "
+                        "free disk space, or lower spool.reserve",
+                        directory, free_text, reserve_text);
+    else
+        (void)error_set(err,
+                        "the spool %s has %s free, of which %s are the reserve, and needs %s more: "
+                        "free disk space, or lower spool.reserve",
+                        directory, free_text, reserve_text, wanted_text);
     return SPOOL_FULL;
+}
+
+int spool_check_space(struct spool *spool, uint64_t wanted, struct error *err)
+{
+    return spool_check_directory(spool->directory, atomic_load(&spool->reserve), wanted, err);
 }

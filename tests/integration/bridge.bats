@@ -75,7 +75,7 @@ ct() { echo "$AURABRIDGE_DICOM/CT_small.dcm"; }
     raw_send "$WORLD/a.dcm" "$WORLD/b.dcm"
     wait_until 20 studies_are quarantined 1
     [[ "$(studies_query '.studies[0].reason')" == *"two patients"* ]]
-    ! grep -q 'OTHER\|1CT1' "$WORLD/bridge.log"
+    [ -z "$(grep 'OTHER\|1CT1' "$WORLD/bridge.log")" ]
     run bridge release S1
     [ "$status" -eq 1 ]
     [[ "$output" == *"--patient-id"* ]]
@@ -228,7 +228,7 @@ ct() { echo "$AURABRIDGE_DICOM/CT_small.dcm"; }
     bridge_start
     send "$(ct)"
     wait_until 20 grep -q 'destination main is paused.*401' "$WORLD/bridge.log"
-    ! grep -q 'wrong$\|sandbox-key' "$WORLD/bridge.log"
+    [ -z "$(grep 'wrong$\|sandbox-key' "$WORLD/bridge.log")" ]
     printf 'sandbox-secret\n' >"$WORLD/app_secret"
     kill -HUP "$BRIDGE_PID"
     wait_until 20 studies_are completed 1
@@ -254,7 +254,7 @@ ct() { echo "$AURABRIDGE_DICOM/CT_small.dcm"; }
     wait_until 30 studies_are completed 1
     [ "$(sandbox_count '"/api/uploader/upload/complete"')" = 2 ]
     [ "$(ls "$WORLD"/cloud/*.zip | wc -l)" = 1 ]
-    ! grep -q 'upload/error' "$WORLD/cloud/requests.jsonl"
+    [ -z "$(grep 'upload/error' "$WORLD/cloud/requests.jsonl")" ]
 }
 
 @test "lost answers of init and start are repeated with the same upload_id" {
@@ -306,6 +306,56 @@ ct() { echo "$AURABRIDGE_DICOM/CT_small.dcm"; }
     bridge retry S1
     wait_until 20 studies_are completed 1
     [ "$(studies_query '.studies[0].upload_id')" != "$before" ]
+}
+
+@test "check looks at disk and port also while the bridge runs" {
+    sandbox_start
+    bridge_start
+    BRIDGE_PORT=$BRIDGE_PORT config_write
+    run bridge check
+    [ "$status" -eq 0 ]
+    [[ "$output" == *"ok    dicom.listen 127.0.0.1:$BRIDGE_PORT is in use by the running bridge"* ]]
+    run bridge check --set spool.reserve=900TiB
+    [ "$status" -eq 1 ]
+    [[ "$output" == *"FAIL  spool"*"900.0 TiB are its reserve"* ]]
+    run bridge check --set "dicom.listen=127.0.0.1:$SANDBOX_PORT"
+    [ "$status" -eq 1 ]
+    [[ "$output" == *"FAIL  dicom.listen"*"Address already in use"* ]]
+    run bridge check --set dicom.listen=127.0.0.1:0
+    [ "$status" -eq 0 ]
+    [[ "$output" == *"is free; the running bridge listens on 127.0.0.1:$BRIDGE_PORT"* ]]
+}
+
+@test "commands need no credentials, a spool that is there, and an output that takes all" {
+    sandbox_start
+    bridge_start
+    send "$(ct)"
+    wait_until 20 studies_are completed 1
+    sed -i 's/app_secret: .*/app_secret: env:NOT_IN_THIS_SHELL/' "$WORLD/aurabridge.yaml"
+    [ "$(studies_query '.studies[0].state')" = completed ]
+    bridge route --calling CT1 --called AURABRIDGE "$(ct)"
+    bridge forget S1
+    bash -c 'exec "$0" studies --json --config "$1" >/dev/full' \
+        "$AURABRIDGE" "$WORLD/aurabridge.yaml" && return 1
+    run bridge studies --set "spool.directory=$WORLD/typo"
+    [ "$status" -eq 1 ]
+    [[ "$output" == *"there is no spool $WORLD/typo"* ]]
+    [ ! -e "$WORLD/typo" ]
+    run "$AURABRIDGE" check --config "$WORLD/absent.yaml"
+    [ "$status" -eq 1 ]
+    [[ "$output" == *"absent.yaml cannot be read; name the configuration file with --config FILE"* ]]
+}
+
+@test "each command says what it is for" {
+    local command
+    for command in serve check route sign studies retry release cancel discard forget sandbox; do
+        run "$AURABRIDGE" "$command" --help
+        [ "$status" -eq 0 ]
+        [[ "$output" == "usage: aurabridge $command"* ]]
+        [[ "$output" == *"$("$AURABRIDGE" -h | sed -n "s/^  $command  *.\(.*\)/\1/p")"* ]]
+        run "$AURABRIDGE" "$command" --bogus
+        [ "$status" -eq 2 ]
+    done
 }
 
 @test "commands work without a daemon, and say what is not there" {
@@ -373,9 +423,24 @@ ct() { echo "$AURABRIDGE_DICOM/CT_small.dcm"; }
     [ "$status" -eq 0 ]
     [[ "$output" == *"entry:       all"* ]]
     [[ "$output" == *'"patient_id":	"1CT1"'* ]]
-    run bridge route --calling CT1 --called NOBODY "$(ct)"
+    run bridge route --calling CT1 --called CLINIC_A "$(ct)"
     [ "$status" -eq 1 ]
     [[ "$output" == *unrouted* ]]
+}
+
+@test "route says when the sender would be rejected, and what to do" {
+    config_write
+    run bridge route --calling CT1 --called NOBODY "$(ct)"
+    [ "$status" -eq 1 ]
+    [[ "$output" == *"rejected: called AE title NOBODY is unknown here; configured: AURABRIDGE"* ]]
+    local shut='dicom.ae_titles={name: AURABRIDGE, calling: "MR*", from: 10.0.0.0/8}'
+    run bridge route --set "$shut" --calling CT1 --called AURABRIDGE --from 10.0.0.1 "$(ct)"
+    [ "$status" -eq 1 ]
+    [[ "$output" == *"rejected: calling AE title CT1 may not call AURABRIDGE"* ]]
+    run bridge route --set "$shut" --calling MR1 --called AURABRIDGE "$(ct)"
+    [ "$status" -eq 1 ]
+    [[ "$output" == *"rejected: address 127.0.0.1 may not call AURABRIDGE"* ]]
+    bridge route --set "$shut" --calling MR1 --called AURABRIDGE --from 10.0.0.1 "$(ct)"
 }
 
 @test "the entry's patient_id may be a template, and reaches init" {
@@ -393,7 +458,7 @@ ct() { echo "$AURABRIDGE_DICOM/CT_small.dcm"; }
     sed -i 's/AUR-{PatientID}/{PatientId}/' "$WORLD/ae-titles.yaml"
     run bridge route --calling CT1 --called AURABRIDGE "$(ct)"
     [ "$status" -eq 1 ]
-    [[ "$output" == *ae-titles.yaml:1*patient_id*PatientId* ]]
+    [[ "$output" == *ae-titles.yaml:4:*patient_id*PatientId* ]]
 }
 
 @test "sign reproduces the documented vector and hides the secret" {
