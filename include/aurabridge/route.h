@@ -30,16 +30,17 @@ const struct config_map_entry *route_entry_of_key(const struct config *config, c
 
 /* Renders the entry's context. Keys whose value is empty are left out, and objects left empty by
  * that. `*out` is the caller's (an empty object when there is no context). Attributes whose values
- * differ within the study are named in `warning` (keywords only, no values). */
+ * differ within the study are named in `warning` (keywords only, no values, each once, as far as
+ * they fit). */
 int route_context(struct json **out, const struct config_map_entry *entry,
                   const struct association *association, const struct attribute_source *source,
                   struct buffer *warning, struct error *err);
 
 /* Renders the entry's patient_id, Aurabox's own. `*out` is the caller's, a text; null when the
- * entry has none or it comes out empty. */
+ * entry has none or it comes out empty. `warning` as above; may be the same. */
 int route_patient_id(struct json **out, const struct config_map_entry *entry,
                      const struct association *association, const struct attribute_source *source,
-                     struct error *err);
+                     struct buffer *warning, struct error *err);
 
 /* The tag of a keyword or of "gggg,eeee" (also "(gggg,eeee)"). Returns 0 or -1. */
 int route_attribute_tag(uint32_t *tag, const char *name);

@@ -77,7 +77,7 @@ static int show_context(const struct config_map_entry *entry, const struct assoc
 {
     struct json *patient_id = NULL;
     struct json *context = NULL;
-    int failed = route_patient_id(&patient_id, entry, sender, source, err) != 0 ||
+    int failed = route_patient_id(&patient_id, entry, sender, source, NULL, err) != 0 ||
                  route_context(&context, entry, sender, source, NULL, err) != 0;
     char *text = failed ? NULL : json_print_pretty(context);
     if (text)

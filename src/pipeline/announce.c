@@ -36,14 +36,15 @@ int announce_lift(struct stage *stage)
 }
 
 /* Beside what validation warned of; once, however often `init` is made. */
-static int add_warning(struct stage *stage, const char *warning, struct error *err)
+static int add_warning(struct stage *stage, const char *attributes, struct error *err)
 {
+    static const char words[] = "differs within the study, the first value is sent: ";
     char *there = stage->study.warning;
     size_t used = strlen(there);
-    if (strstr(there, warning))
+    if (strstr(there, words))
         return 0;
-    (void)snprintf(there + used, sizeof stage->study.warning - used, "%s%s", used ? "; " : "",
-                   warning);
+    (void)snprintf(there + used, sizeof stage->study.warning - used, "%s%s%s", used ? "; " : "",
+                   words, attributes);
     return ledger_set_warning(stage->bridge->ledger, stage->study.id, there, err);
 }
 
@@ -67,7 +68,7 @@ static int make_body(struct stage *stage, struct json **body, struct error *err)
     if (!failed && kept.entry)
         failed = route_context(&context, kept.entry, &sender, &source, &warning, err);
     if (!failed && kept.entry)
-        failed = route_patient_id(&patient_id, kept.entry, &sender, &source, err);
+        failed = route_patient_id(&patient_id, kept.entry, &sender, &source, &warning, err);
     if (!failed && warning.length > 0)
         failed = add_warning(stage, warning.data, err);
     if (!failed)

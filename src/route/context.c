@@ -8,36 +8,41 @@
 #include <stdbool.h>
 #include <string.h>
 
-#define TEXT_MAX      65536 /* bytes of one rendered text */
-#define DIFFERING_MAX 64    /* attributes named in a warning */
+#define TEXT_MAX 65536 /* bytes of one rendered text */
 
 struct rendering {
     const struct association *association;
     const struct attribute_source *source;
     struct buffer *warning;
-    uint32_t differing[DIFFERING_MAX];
-    size_t differing_count;
     struct error *err;
 };
 
-/* Names the attribute once, by its keyword where it has one. */
-static int warn(struct rendering *rendering, const struct template_piece *piece)
+/* Whether the name stands in the list already, as a whole. */
+static bool is_named(const struct buffer *warning, const char *name)
 {
-    for (size_t i = 0; i < rendering->differing_count; i++) {
-        if (rendering->differing[i] == piece->tag)
-            return 0;
+    size_t length = strlen(name);
+    const char *at = warning->length > 0 ? warning->data : "";
+    while ((at = strstr(at, name)) != NULL) {
+        bool starts = at == warning->data || at[-1] == ' ';
+        if (starts && (at[length] == ',' || at[length] == '\0'))
+            return true;
+        at += length;
     }
-    if (!rendering->warning || rendering->differing_count == DIFFERING_MAX)
-        return 0;
-    rendering->differing[rendering->differing_count++] = piece->tag;
+    return false;
+}
+
+/* Names the attribute once, by its keyword where it has one. A name that does not fit is left out:
+ * a study must not wait for the sake of a warning. */
+static void warn(struct rendering *rendering, const struct template_piece *piece)
+{
     enum attribute attribute = ATTRIBUTE_COUNT;
     const char *name = piece->name;
     if (attribute_from_tag(&attribute, piece->tag) == 0)
         name = attribute_keyword(attribute);
-    const char *separator = rendering->differing_count > 1 ? ", " : "";
-    if (buffer_append_format(rendering->warning, "%s%s", separator, name) != 0)
-        return error_set(rendering->err, "the warning about differing values does not fit");
-    return 0;
+    if (!rendering->warning || is_named(rendering->warning, name))
+        return;
+    const char *separator = rendering->warning->length > 0 ? ", " : "";
+    (void)buffer_append_format(rendering->warning, "%s%s", separator, name);
 }
 
 static void apply(char value[ATTRIBUTE_VALUE_SIZE], const struct template_piece *piece)
@@ -70,7 +75,9 @@ static int read_value(struct rendering *rendering, const struct template_piece *
         return error_wrap(rendering->err, "reading %s", piece->name);
     value[ATTRIBUTE_VALUE_MAX] = '\0';
     apply(value, piece);
-    return differs ? warn(rendering, piece) : 0;
+    if (differs)
+        warn(rendering, piece);
+    return 0;
 }
 
 /* The length of `text` without spaces at its end; moves it past those at its start. */
@@ -192,9 +199,10 @@ int route_context(struct json **out, const struct config_map_entry *entry,
 
 int route_patient_id(struct json **out, const struct config_map_entry *entry,
                      const struct association *association, const struct attribute_source *source,
-                     struct error *err)
+                     struct buffer *warning, struct error *err)
 {
-    struct rendering rendering = {.association = association, .source = source, .err = err};
+    struct rendering rendering = {
+        .association = association, .source = source, .warning = warning, .err = err};
     *out = NULL;
     if (entry->patient_id && render_text(&rendering, entry->patient_id, out) != 0)
         return error_wrap(err, "rendering the patient_id of %s:%u", entry->file, entry->line);

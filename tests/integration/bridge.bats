@@ -461,6 +461,24 @@ ct() { echo "$AURABRIDGE_DICOM/CT_small.dcm"; }
     [[ "$output" == *ae-titles.yaml:4:*patient_id*PatientId* ]]
 }
 
+@test "values that differ within a study: the first is sent, and the study shows a warning" {
+    sandbox_start
+    config_write
+    sed -i 's/  destination: main/  destination: main\n  patient_id: "{AccessionNumber}"/' \
+        "$WORLD/ae-titles.yaml"
+    bridge_start
+    cp "$(ct)" "$WORLD/a.dcm"
+    cp "$(ct)" "$WORLD/b.dcm"
+    chmod u+w "$WORLD"/*.dcm
+    dcmodify -nb -i '(0008,0050)=FIRST' "$WORLD/a.dcm"
+    dcmodify -nb -gin -i '(0008,0050)=SECOND' "$WORLD/b.dcm"
+    raw_send "$WORLD/a.dcm" "$WORLD/b.dcm"
+    wait_until 20 studies_are completed 1
+    [ "$(jq -r '.patient_id' "$WORLD"/cloud/*-*-*-*-*.json)" = FIRST ]
+    [ "$(studies_query '.studies[0].warning')" = \
+        'differs within the study, the first value is sent: AccessionNumber' ]
+}
+
 @test "sign reproduces the documented vector and hides the secret" {
     AURABRIDGE_APP_SECRET=test-secret-key run "$AURABRIDGE" sign --app-id test-app-id \
         --timestamp 1706140800 --nonce 550e8400-e29b-41d4-a716-446655440000 \

@@ -231,6 +231,34 @@ static void test_differing_values_are_named_once_without_values(void)
     CU_ASSERT_PTR_NOT_NULL(text);
     CU_ASSERT_STRING_EQUAL(warning.data, "PatientName, OtherPatientIDs, 0009,1001");
     free(text);
+    /* The patient_id's join the same list. */
+    struct fixed_values more = {values, COUNT(values), 0};
+    struct attribute_source source = {&more, fixed_first};
+    struct association association = {.calling_ae_title = "CT1", .called_ae_title = "AURABRIDGE"};
+    struct config_map_entry entry = {.file = (char[]){"map.yaml"},
+                                     .patient_id = (char[]){"{PatientName}{OtherPatientIDs}"}};
+    struct json *patient_id = NULL;
+    buffer_clear(&warning);
+    (void)buffer_append_text(&warning, "OtherPatientIDs");
+    CU_ASSERT_EQUAL(route_patient_id(&patient_id, &entry, &association, &source, &warning, &err),
+                    0);
+    CU_ASSERT_STRING_EQUAL(warning.data, "OtherPatientIDs, PatientName");
+    json_free(patient_id);
+    buffer_free(&warning);
+}
+
+/* A study must not wait because its warning is long. */
+static void test_a_warning_that_does_not_fit_is_cut(void)
+{
+    static const struct fixed_value values[] = {{NAME, "Doe^John", 1}, {SEX, "M", 1}, {ID, "1", 1}};
+    struct buffer warning;
+    struct error err = {""};
+    buffer_init(&warning, sizeof "PatientName, PatientID" - 1);
+    char *text = render("{\"a\":\"{PatientName}\",\"b\":\"{PatientSex}\",\"c\":\"{PatientID}\"}",
+                        values, COUNT(values), &warning, &err);
+    CU_ASSERT_PTR_NOT_NULL(text);
+    CU_ASSERT_STRING_EQUAL(warning.data, "PatientName, PatientID");
+    free(text);
     buffer_free(&warning);
 }
 
@@ -304,6 +332,7 @@ CU_TestInfo context_cases[] = {
     SUITE_CASE(test_dates_and_sexes),
     SUITE_CASE(test_what_is_empty_is_left_out),
     SUITE_CASE(test_differing_values_are_named_once_without_values),
+    SUITE_CASE(test_a_warning_that_does_not_fit_is_cut),
     SUITE_CASE(test_failures_name_the_entry_not_the_values),
     SUITE_CASE(test_syntax),
     SUITE_CASE(test_long_values_fit_and_long_texts_do_not),
