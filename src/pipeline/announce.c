@@ -18,6 +18,7 @@ int announce_lift(struct stage *stage)
 {
     struct aurabox_reply reply;
     enum aurabox_outcome outcome;
+    stage->place = GATE_ACCESS;
     do
         outcome = aurabox_config(stage->worker->client, &stage->lift, &reply);
     while (outcome == AURABOX_LIMITED && stage_wait(stage, reply.retry_after_ms));
@@ -28,10 +29,7 @@ int announce_lift(struct stage *stage)
             stage->result = STAGE_PAUSE;
         return -1;
     }
-    if (gate_opened(&stage->worker->delivery->gate, clock_wall_ms(stage->bridge->clock))) {
-        log_info("delivery", "destination %s answers again", stage->study.destination);
-        bridge_wake(stage->bridge);
-    }
+    stage_answered(stage, GATE_ACCESS);
     return 0;
 }
 
@@ -102,8 +100,11 @@ static int call_init(struct stage *stage)
     json_free(body);
     if (failed)
         return -1;
-    if (reply.outcome == AURABOX_OK)
+    if (reply.outcome == AURABOX_OK) {
+        stage_answered(stage, GATE_INIT);
         return stage_record_step(stage, STEP_INIT_DONE);
+    }
+    stage->place = GATE_INIT;
     if (reply.outcome == AURABOX_REJECTED)
         (void)stage_ends(stage, STAGE_REJECT, -1, reply.text);
     else
@@ -138,8 +139,11 @@ static int call_start(struct stage *stage)
     do
         (void)aurabox_start(stage->worker->client, upload->upload_id, upload->assembly_id, &reply);
     while (reply.outcome == AURABOX_LIMITED && stage_wait(stage, reply.retry_after_ms));
-    if (reply.outcome == AURABOX_OK)
+    if (reply.outcome == AURABOX_OK) {
+        stage_answered(stage, GATE_START);
         return stage_record_step(stage, STEP_START_DONE);
+    }
+    stage->place = GATE_START;
     (void)stage_from_reply(stage, &reply);
     return -1;
 }

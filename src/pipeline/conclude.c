@@ -26,6 +26,7 @@ static enum stage_result after_conflict(struct stage *stage, const struct aurabo
     if (transfer_is_complete(stage, &complete) != 0)
         return stage->result;
     if (complete) {
+        stage_answered(stage, GATE_COMPLETE);
         if (stage_record_step(stage, STEP_COMPLETE_DONE) != 0)
             return stage->result;
         return stage_done(stage, STUDY_COMPLETED, "Aurabox knows it as ended and has every byte");
@@ -51,7 +52,7 @@ enum stage_result conclude_complete(struct stage *stage)
                                upload->complete_unanswered, &reply);
     while (reply.outcome == AURABOX_LIMITED && stage_wait(stage, reply.retry_after_ms));
     if (reply.outcome == AURABOX_OK) {
-        (void)gate_opened(&stage->worker->delivery->gate, clock_wall_ms(stage->bridge->clock));
+        stage_answered(stage, GATE_COMPLETE);
         if (stage_record_step(stage, STEP_COMPLETE_DONE) != 0)
             return stage->result;
         return stage_done(stage, STUDY_COMPLETED, "Aurabox confirmed");
@@ -63,6 +64,7 @@ enum stage_result conclude_complete(struct stage *stage)
         upload->complete_unanswered = true;
     if (stage_record_step(stage, STEP_UPLOAD_DONE) != 0)
         return stage->result;
+    stage->place = GATE_COMPLETE;
     return stage_from_reply(stage, &reply);
 }
 

@@ -55,7 +55,7 @@ static int64_t work_once(struct delivery_worker *worker)
     struct bridge *bridge = delivery->bridge;
     int64_t now = clock_wall_ms(bridge->clock);
     int64_t next = INT64_MAX;
-    if (!gate_enter(&delivery->gate, now, &worker->probes, &next))
+    if (!gate_enter(&delivery->gate, now, &worker->probe, &next))
         return next;
     next = INT64_MAX;
     struct ledger_study study;
@@ -63,7 +63,7 @@ static int64_t work_once(struct delivery_worker *worker)
     int found = ledger_claim(bridge->ledger, &study, delivery->settings->name, worker->owner, now,
                              LEASE_MS, &next, &err);
     if (found != 0) {
-        gate_leave(&delivery->gate, worker->probes);
+        gate_leave(&delivery->gate, worker->probe);
         if (found == LEDGER_NOT_FOUND)
             return next;
         log_error("delivery", "the ledger does not answer: %s", err.text);
@@ -76,7 +76,7 @@ static int64_t work_once(struct delivery_worker *worker)
     if (!failed)
         failed = stage_run(worker, &study);
     atomic_store(&worker->study_id, 0);
-    gate_leave(&delivery->gate, worker->probes);
+    gate_leave(&delivery->gate, worker->probe);
     /* After a conflict its state is another's, and so is its lease. */
     if (failed && failed != LEDGER_CONFLICT)
         give_back(worker, study.id);

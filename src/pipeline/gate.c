@@ -20,41 +20,43 @@ void gate_destroy(struct gate *gate)
     pthread_mutex_destroy(&gate->lock);
 }
 
-bool gate_enter(struct gate *gate, int64_t now_ms, bool *probe, int64_t *until_ms)
+bool gate_enter(struct gate *gate, int64_t now_ms, uint64_t *probe, int64_t *until_ms)
 {
     pthread_mutex_lock(&gate->lock);
     if (now_ms < gate->paused_ms) /* the clock was set back: its times mean nothing any more */
         gate->until_ms = gate->paused_ms = now_ms;
-    bool may = !gate->paused || (!gate->probing && now_ms >= gate->until_ms);
-    *probe = gate->paused && may;
-    if (*probe)
-        gate->probing = true;
+    bool may = !gate->paused || (gate->probe == 0 && now_ms >= gate->until_ms);
+    *probe = 0;
+    if (gate->paused && may)
+        *probe = gate->probe = ++gate->probes;
     /* While a probe is out, its end wakes those who wait. */
     *until_ms = gate->until_ms > now_ms ? gate->until_ms : INT64_MAX;
     pthread_mutex_unlock(&gate->lock);
     return may;
 }
 
-void gate_leave(struct gate *gate, bool probe)
+void gate_leave(struct gate *gate, uint64_t probe)
 {
-    if (!probe)
-        return;
     pthread_mutex_lock(&gate->lock);
-    gate->probing = false;
+    /* It may have opened the gate, and another have become the probe of the next pause. */
+    if (probe != 0 && gate->probe == probe)
+        gate->probe = 0;
     pthread_mutex_unlock(&gate->lock);
 }
 
-bool gate_opened(struct gate *gate, int64_t now_ms)
+bool gate_answered(struct gate *gate, enum gate_place place, int64_t now_ms)
 {
     pthread_mutex_lock(&gate->lock);
-    bool was_paused = gate->paused;
-    gate->paused = false;
-    gate->probing = false;
-    gate->attempt = 0;
     gate->answered_ms = now_ms;
-    gate->reason[0] = '\0';
+    bool opens = gate->paused && gate->place == place;
+    if (opens) {
+        gate->paused = false;
+        gate->probe = 0;
+        gate->attempt = 0;
+        gate->reason[0] = '\0';
+    }
     pthread_mutex_unlock(&gate->lock);
-    return was_paused;
+    return opens;
 }
 
 bool gate_is_fresh(struct gate *gate, int64_t now_ms)
@@ -66,19 +68,20 @@ bool gate_is_fresh(struct gate *gate, int64_t now_ms)
     return fresh;
 }
 
-int64_t gate_pause(struct gate *gate, bool probe, const char *reason, int64_t now_ms,
-                   int64_t first_ms, int64_t ceiling_ms, int64_t at_least_ms)
+int64_t gate_pause(struct gate *gate, uint64_t probe, const struct gate_fault *fault,
+                   int64_t now_ms, int64_t first_ms, int64_t ceiling_ms)
 {
     pthread_mutex_lock(&gate->lock);
-    if (!gate->paused || probe) {
+    if (!gate->paused || (probe != 0 && probe == gate->probe)) {
+        gate->place = fault->place;
         gate->paused_ms = now_ms;
         int64_t delay = backoff_delay(gate->attempt, first_ms, ceiling_ms);
-        gate->until_ms = now_ms + (delay > at_least_ms ? delay : at_least_ms);
+        gate->until_ms = now_ms + (delay > fault->at_least_ms ? delay : fault->at_least_ms);
         if (gate->attempt < UINT_MAX)
             gate->attempt++;
+        text_copy(gate->reason, sizeof gate->reason, fault->reason);
     }
     gate->paused = true;
-    text_copy(gate->reason, sizeof gate->reason, reason);
     int64_t until = gate->until_ms;
     pthread_mutex_unlock(&gate->lock);
     return until;

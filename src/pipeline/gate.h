@@ -9,10 +9,27 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* What of a destination can be at fault. That one answers says nothing about the others. */
+enum gate_place {
+    GATE_ACCESS, /* token and lift config: nothing of a study is in them */
+    GATE_INIT,
+    GATE_START,
+    GATE_TUS,
+    GATE_COMPLETE
+};
+
+struct gate_fault {
+    enum gate_place place;
+    const char *reason;
+    int64_t at_least_ms; /* until the next probe; -1: as the backoff says */
+};
+
 struct gate {
     pthread_mutex_t lock;
     bool paused;
-    bool probing; /* one worker is through, to try */
+    enum gate_place place; /* that was at fault; what answers there opens */
+    uint64_t probe;        /* of the worker that is through, to try; 0: none */
+    uint64_t probes;       /* that there were, to tell them apart */
     unsigned attempt;
     int64_t answered_ms; /* wall clock; when it last answered as it should */
     int64_t until_ms;    /* wall clock; when the next probe may go */
@@ -23,21 +40,21 @@ struct gate {
 void gate_init(struct gate *gate);
 void gate_destroy(struct gate *gate);
 
-/* Whether a worker may claim now, and whether it does so as the probe. When not, `*until_ms` says
- * when to ask again. Who entered leaves. */
-bool gate_enter(struct gate *gate, int64_t now_ms, bool *probe, int64_t *until_ms);
-void gate_leave(struct gate *gate, bool probe);
+/* Whether a worker may claim now, and whether it does so as the probe (then `*probe` is not 0).
+ * When not, `*until_ms` says when to ask again. Who entered leaves. */
+bool gate_enter(struct gate *gate, int64_t now_ms, uint64_t *probe, int64_t *until_ms);
+void gate_leave(struct gate *gate, uint64_t probe);
 
-/* The destination answered as it should. Says whether it had been paused. */
-bool gate_opened(struct gate *gate, int64_t now_ms);
+/* The destination answered there as it should. Says whether that ended a pause. */
+bool gate_answered(struct gate *gate, enum gate_place place, int64_t now_ms);
 
 /* Whether it is open and answered not long ago, so that it need not be asked just to see. */
 bool gate_is_fresh(struct gate *gate, int64_t now_ms);
 
 /* The destination as a whole is at fault: pause until the next probe. Says when that is. Only the
  * first word of it and those of probes count: who was under way meanwhile lengthens nothing. */
-int64_t gate_pause(struct gate *gate, bool probe, const char *reason, int64_t now_ms,
-                   int64_t first_ms, int64_t ceiling_ms, int64_t at_least_ms);
+int64_t gate_pause(struct gate *gate, uint64_t probe, const struct gate_fault *fault,
+                   int64_t now_ms, int64_t first_ms, int64_t ceiling_ms);
 
 /* Exponential from `first_ms` to `ceiling_ms`, with jitter over its upper half. */
 int64_t backoff_delay(unsigned attempt, int64_t first_ms, int64_t ceiling_ms);

@@ -25,8 +25,9 @@ struct stage {
     /* The outcome */
     enum stage_result result;
     enum study_state next;
-    int64_t delay_ms; /* at least, for RETRY and PAUSE; -1: as the backoff says */
-    bool progressed;  /* some byte arrived: the backoff starts anew */
+    int64_t delay_ms;      /* at least, for RETRY and PAUSE; -1: as the backoff says */
+    bool progressed;       /* some byte arrived: the backoff starts anew */
+    enum gate_place place; /* what is being asked: at fault, when the outcome is PAUSE */
     char reason[LEDGER_REASON_SIZE];
     struct aurabox_lift lift;
 };
@@ -43,6 +44,9 @@ int stage_record_step(struct stage *stage, enum ledger_step step);
 
 /* Waits for a place in the rate limits, or until the worker stops (then false). */
 bool stage_wait(struct stage *stage, int64_t ms);
+
+/* The destination answered there as it should: ends a pause that it was the reason for. */
+void stage_answered(struct stage *stage, enum gate_place place);
 
 /* The outcome that a failed call has for the study; never DONE. */
 enum stage_result stage_from_reply(struct stage *stage, const struct aurabox_reply *reply);

@@ -64,6 +64,14 @@ bool stage_wait(struct stage *stage, int64_t ms)
     return false;
 }
 
+void stage_answered(struct stage *stage, enum gate_place place)
+{
+    if (!gate_answered(&stage->worker->delivery->gate, place, clock_wall_ms(stage->bridge->clock)))
+        return;
+    log_info("delivery", "destination %s answers again", stage->study.destination);
+    bridge_wake(stage->bridge);
+}
+
 enum stage_result stage_from_reply(struct stage *stage, const struct aurabox_reply *reply)
 {
     switch (reply->outcome) {
@@ -159,21 +167,35 @@ static int64_t delay_of(const struct stage *stage)
     return delay > stage->delay_ms ? delay : stage->delay_ms;
 }
 
+/* Closes the gate. Says when the study itself may be claimed again: where nothing of it was asked
+ * the gate alone decides; elsewhere it may be at fault alone, and lets another be the next probe.
+ */
+static int64_t pause_destination(struct stage *stage, int64_t now, bool *counts)
+{
+    const struct config *config = stage->config;
+    const struct gate_fault fault = {
+        .place = stage->place, .reason = stage->reason, .at_least_ms = stage->delay_ms};
+    int64_t until = gate_pause(&stage->worker->delivery->gate, stage->worker->probe, &fault, now,
+                               config->upload.retry_first_ms, config->upload.retry_ceiling_ms);
+    log_warning("delivery",
+                "destination %s is paused, its studies wait; next try in %" PRId64 " s: %s",
+                stage->study.destination, (until - now + 999) / 1000, stage->reason);
+    *counts = stage->place != GATE_ACCESS && !stage->progressed;
+    if (stage->place == GATE_ACCESS)
+        return now;
+    int64_t after_others = until + config->upload.retry_first_ms;
+    int64_t at = now + delay_of(stage);
+    return at > after_others ? at : after_others;
+}
+
 static int put_off(struct stage *stage, struct error *err)
 {
-    struct gate *gate = &stage->worker->delivery->gate;
     int64_t now = clock_wall_ms(stage->bridge->clock);
     int64_t at = now;
     bool counts =
         (stage->result == STAGE_RETRY && !stage->progressed) || stage->result == STAGE_LOCAL;
     if (stage->result == STAGE_PAUSE) {
-        at = gate_pause(gate, stage->worker->probes, stage->reason, now,
-                        stage->config->upload.retry_first_ms,
-                        stage->config->upload.retry_ceiling_ms, stage->delay_ms);
-        log_warning("delivery",
-                    "destination %s is paused, its studies wait; next try in %" PRId64 " s: %s",
-                    stage->study.destination, (at - now + 999) / 1000, stage->reason);
-        at = now; /* the gate alone decides: when it opens, all may go */
+        at = pause_destination(stage, now, &counts);
     } else if (stage->result == STAGE_RETRY) {
         at = now + delay_of(stage);
         log_warning("delivery", "study S%" PRId64 " stays %s, next try in %" PRId64 " s: %s",

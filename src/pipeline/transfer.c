@@ -19,6 +19,8 @@ static int record_progress(void *context, const char *url, uint64_t offset)
     struct stage *stage = context;
     struct ledger_upload *upload = &stage->study.upload;
     text_copy(upload->upload_url, sizeof upload->upload_url, url);
+    if (offset > upload->upload_offset) /* only bytes say that it takes bytes */
+        stage_answered(stage, GATE_TUS);
     upload->upload_offset = offset;
     return stage_record_step(stage, url[0] ? STEP_UPLOAD_CREATED : STEP_START_DONE);
 }
@@ -65,6 +67,7 @@ static enum tus_outcome drive(struct transfer *transfer, struct stage *stage)
     struct tus_upload *tus = &transfer->tus;
     bool created_anew = false;
     for (;;) {
+        stage->place = GATE_TUS;
         enum tus_outcome outcome = tus_upload_run(tus);
         stage->progressed |= tus->progressed;
         if (outcome == TUS_GONE && record_progress(stage, "", 0) != 0)
@@ -107,6 +110,7 @@ enum stage_result transfer_run(struct stage *stage)
     const struct tus_upload *tus = &transfer.tus;
     switch (outcome) {
     case TUS_DONE:
+        stage_answered(stage, GATE_TUS);
         if (stage_record_step(stage, STEP_UPLOAD_DONE) != 0)
             return stage->result;
         return stage_done(stage, STUDY_CONFIRMING, "the server has every byte");

@@ -234,6 +234,48 @@ ct() { echo "$AURABRIDGE_DICOM/CT_small.dcm"; }
     wait_until 20 studies_are completed 1
 }
 
+# three_studies: sent at once, all delivered to the one destination.
+three_studies() {
+    local i
+    for i in 1 2 3; do
+        python3 "$AURABRIDGE_SUPPORT/make_instances.py" "$WORLD/in$i" 1 2000 >/dev/null
+    done
+    raw_send "$WORLD"/in?/*.dcm
+}
+
+# The lift config is fetched before each try, and its answer must not end the pause.
+@test "a destination that refuses init, or a Tus server that is none, is probed ever more rarely" {
+    local fault
+    for fault in 'POST /uploader/upload/init:403:7' 'POST /files:html:7'; do
+        sandbox_start --fault "$fault"
+        config_write
+        bridge_start --set upload.retry.ceiling=1m
+        three_studies
+        # At the first delay for ever, this line would never come.
+        wait_until 40 grep -q 'destination main is paused.*next try in [3-9] s' "$WORLD/bridge.log"
+        # A probe each, and what was under way when the pause began.
+        [ "$(sandbox_count '"/api/uploader/config"')" -le 14 ]
+        wait_until 40 studies_are completed 3
+        [ "$(grep -c 'destination main answers again' "$WORLD/bridge.log")" = 1 ]
+        bridge_stop
+        sandbox_stop
+        rm -rf "$WORLD"/{spool,cloud,in?,bridge.log,aurabridge.yaml}
+        mkdir "$WORLD/spool" "$WORLD/cloud"
+        SANDBOX_PORT=0 BRIDGE_PORT=0
+    done
+}
+
+@test "a study that Aurabox alone refuses is not the probe again before others were" {
+    sandbox_start --fault 'POST /uploader/upload/start:404:3'
+    bridge_start --set upload.retry.first=2s --set upload.retry.ceiling=10s
+    three_studies
+    each_paused_it_once() {
+        [ "$(studies_query '[.studies[] | select(.attempt == 1)] | length')" = 3 ]
+    }
+    wait_until 30 each_paused_it_once
+    wait_until 40 studies_are completed 3
+}
+
 @test "kill -9 in the middle of an upload: one completed upload, all instances" {
     sandbox_start --fault 'PATCH:cut:100000:1000000'
     bridge_start --set upload.compression=store

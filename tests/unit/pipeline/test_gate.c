@@ -33,20 +33,26 @@ static void test_backoff_stays_in_its_bounds(void)
     CU_ASSERT(backoff_delay(5, 0, 0) >= 0);
 }
 
-static bool enter(struct gate *gate, int64_t now_ms, bool *probe)
+static bool enter(struct gate *gate, int64_t now_ms, uint64_t *probe)
 {
     int64_t until = 0;
     return gate_enter(gate, now_ms, probe, &until);
 }
 
+static int64_t pause_gate(struct gate *gate, uint64_t probe, int64_t now_ms, int64_t at_least_ms)
+{
+    const struct gate_fault fault = {GATE_ACCESS, "it is away", at_least_ms};
+    return gate_pause(gate, probe, &fault, now_ms, FIRST_MS, CEILING_MS);
+}
+
 static void test_open_gate_lets_all_pass(void)
 {
     struct gate gate;
-    bool probe = true;
+    uint64_t probe = 1;
     gate_init(&gate);
     for (int worker = 0; worker < 8; worker++) {
         CU_ASSERT_TRUE(enter(&gate, 1000, &probe));
-        CU_ASSERT_FALSE(probe);
+        CU_ASSERT_EQUAL(probe, 0);
     }
     gate_destroy(&gate);
 }
@@ -54,20 +60,20 @@ static void test_open_gate_lets_all_pass(void)
 static void test_paused_gate_lets_one_probe_pass(void)
 {
     struct gate gate;
-    bool probe = false;
-    bool other = false;
+    uint64_t probe = 0;
+    uint64_t other = 0;
     gate_init(&gate);
-    int64_t until = gate_pause(&gate, false, "it is away", 1000, FIRST_MS, CEILING_MS, -1);
+    int64_t until = pause_gate(&gate, 0, 1000, -1);
     CU_ASSERT(until >= 1500 && until <= 2000);
     int64_t asked = 0;
     CU_ASSERT_FALSE(gate_enter(&gate, 1001, &probe, &asked));
     CU_ASSERT_EQUAL(asked, until);
     CU_ASSERT_TRUE(enter(&gate, until, &probe));
-    CU_ASSERT_TRUE(probe);
+    CU_ASSERT_NOT_EQUAL(probe, 0);
     CU_ASSERT_FALSE(enter(&gate, until + 1, &other));
-    gate_leave(&gate, false); /* one that was under way before ends: the probe is still out */
+    gate_leave(&gate, 0); /* one that was under way before ends: the probe is still out */
     CU_ASSERT_FALSE(enter(&gate, until + 1, &other));
-    gate_leave(&gate, true);
+    gate_leave(&gate, probe);
     CU_ASSERT_TRUE(enter(&gate, until + 1, &other));
     gate_destroy(&gate);
 }
@@ -75,34 +81,33 @@ static void test_paused_gate_lets_one_probe_pass(void)
 static void test_pause_backs_off_by_probes_alone(void)
 {
     struct gate gate;
-    bool probe = false;
-    bool other = false;
+    uint64_t probe = 0;
+    uint64_t other = 0;
     gate_init(&gate);
-    int64_t until = gate_pause(&gate, false, "it is away", 0, FIRST_MS, CEILING_MS, -1);
+    int64_t until = pause_gate(&gate, 0, 0, -1);
     for (int worker = 0; worker < 10; worker++) /* were under way when the pause began */
-        CU_ASSERT_EQUAL(gate_pause(&gate, false, "it is away", 1, FIRST_MS, CEILING_MS, -1), until);
+        CU_ASSERT_EQUAL(pause_gate(&gate, 0, 1, -1), until);
     CU_ASSERT_TRUE(enter(&gate, until, &probe));
-    int64_t next = gate_pause(&gate, true, "it is away", until, FIRST_MS, CEILING_MS, -1);
+    int64_t next = pause_gate(&gate, probe, until, -1);
     CU_ASSERT(next - until >= 1000 && next - until <= 2000);
-    gate_leave(&gate, true);
+    gate_leave(&gate, probe);
     CU_ASSERT_TRUE(enter(&gate, next, &probe));
     /* One that was under way lengthens nothing, and lets no second probe in. */
-    CU_ASSERT_EQUAL(gate_pause(&gate, false, "it is away", next, FIRST_MS, CEILING_MS, -1), next);
+    CU_ASSERT_EQUAL(pause_gate(&gate, 0, next, -1), next);
     CU_ASSERT_FALSE(enter(&gate, next, &other));
-    CU_ASSERT_EQUAL(gate_pause(&gate, true, "wait", next, FIRST_MS, CEILING_MS, 60000),
-                    next + 60000);
+    CU_ASSERT_EQUAL(pause_gate(&gate, probe, next, 60000), next + 60000);
     gate_destroy(&gate);
 }
 
 static void test_clock_set_back_does_not_keep_it_closed(void)
 {
     struct gate gate;
-    bool probe = false;
+    uint64_t probe = 0;
     gate_init(&gate);
-    int64_t until = gate_pause(&gate, false, "it is away", 2000000000, FIRST_MS, CEILING_MS, -1);
+    int64_t until = pause_gate(&gate, 0, 2000000000, -1);
     CU_ASSERT(until > 2000000000);
     CU_ASSERT_TRUE(enter(&gate, 1000, &probe));
-    CU_ASSERT_TRUE(probe);
+    CU_ASSERT_NOT_EQUAL(probe, 0);
     gate_destroy(&gate);
 }
 
@@ -117,7 +122,7 @@ static void *probe_often(void *context)
 {
     struct prober *prober = context;
     for (int i = 0; i < 5000; i++) {
-        bool probe = false;
+        uint64_t probe = 0;
         if (!enter(prober->gate, 5000, &probe))
             continue;
         unsigned inside = atomic_fetch_add(prober->inside, 1) + 1;
@@ -139,7 +144,7 @@ static void test_one_probe_at_a_time_of_many_threads(void)
     atomic_uint entered = 0;
     pthread_t threads[PROBERS];
     gate_init(&gate);
-    (void)gate_pause(&gate, false, "it is away", 1000, FIRST_MS, CEILING_MS, -1);
+    (void)pause_gate(&gate, 0, 1000, -1);
     struct prober prober = {&gate, &inside, &most, &entered};
     for (int i = 0; i < PROBERS; i++)
         CU_ASSERT_EQUAL(pthread_create(&threads[i], NULL, probe_often, &prober), 0);
@@ -153,20 +158,69 @@ static void test_one_probe_at_a_time_of_many_threads(void)
 static void test_answer_opens_and_stays_fresh_for_a_while(void)
 {
     struct gate gate;
-    bool probe = false;
+    uint64_t probe = 0;
     gate_init(&gate);
     CU_ASSERT_FALSE(gate_is_fresh(&gate, 1000000));
-    CU_ASSERT_FALSE(gate_opened(&gate, 1000000));
+    CU_ASSERT_FALSE(gate_answered(&gate, GATE_ACCESS, 1000000));
     CU_ASSERT_TRUE(gate_is_fresh(&gate, 1059999));
     CU_ASSERT_FALSE(gate_is_fresh(&gate, 1060000));
     CU_ASSERT_FALSE(gate_is_fresh(&gate, 999999)); /* the clock was set back */
-    (void)gate_pause(&gate, false, "it is away", 1000001, FIRST_MS, CEILING_MS, -1);
+    (void)pause_gate(&gate, 0, 1000001, -1);
     CU_ASSERT_STRING_EQUAL(gate.reason, "it is away");
     CU_ASSERT_FALSE(gate_is_fresh(&gate, 1000002));
-    CU_ASSERT_TRUE(gate_opened(&gate, 1000003));
+    CU_ASSERT_TRUE(gate_answered(&gate, GATE_ACCESS, 1000003));
     CU_ASSERT_STRING_EQUAL(gate.reason, "");
     CU_ASSERT_TRUE(enter(&gate, 1000003, &probe));
-    CU_ASSERT_FALSE(probe);
+    CU_ASSERT_EQUAL(probe, 0);
+    gate_destroy(&gate);
+}
+
+/* The lift config is asked for before everything else: its answer says nothing about `init`. */
+static void test_only_an_answer_at_the_place_at_fault_opens(void)
+{
+    static const enum gate_place places[] = {GATE_ACCESS, GATE_INIT, GATE_START, GATE_TUS,
+                                             GATE_COMPLETE};
+    const struct gate_fault fault = {GATE_INIT, "refused", -1};
+    struct gate gate;
+    gate_init(&gate);
+    int64_t now = 1000;
+    int64_t until = gate_pause(&gate, 0, &fault, now, FIRST_MS, CEILING_MS);
+    for (int attempt = 1; attempt < 5; attempt++) {
+        int64_t least = attempt < 3 ? (int64_t)FIRST_MS << (attempt - 1) : CEILING_MS / 2;
+        uint64_t probe = 0;
+        now = until;
+        CU_ASSERT_TRUE(enter(&gate, now, &probe));
+        for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
+            if (places[i] != fault.place)
+                CU_ASSERT_FALSE(gate_answered(&gate, places[i], now));
+        }
+        CU_ASSERT_FALSE(gate_is_fresh(&gate, now));
+        until = gate_pause(&gate, probe, &fault, now, FIRST_MS, CEILING_MS);
+        CU_ASSERT(until - now >= least); /* it backs off all the same */
+        gate_leave(&gate, probe);
+    }
+    CU_ASSERT_TRUE(gate_answered(&gate, GATE_INIT, until));
+    CU_ASSERT_TRUE(gate_is_fresh(&gate, until));
+    gate_destroy(&gate);
+}
+
+static void test_probe_that_opened_takes_no_other_probe_with_it(void)
+{
+    struct gate gate;
+    uint64_t first = 0;
+    uint64_t second = 0;
+    uint64_t third = 0;
+    gate_init(&gate);
+    int64_t until = pause_gate(&gate, 0, 1000, -1);
+    CU_ASSERT_TRUE(enter(&gate, until, &first));
+    CU_ASSERT_TRUE(gate_answered(&gate, GATE_ACCESS, until));
+    int64_t again = pause_gate(&gate, 0, until, -1);
+    CU_ASSERT_TRUE(enter(&gate, again, &second));
+    CU_ASSERT_EQUAL(pause_gate(&gate, first, again, 60000), again); /* it is the probe no more */
+    gate_leave(&gate, first);
+    CU_ASSERT_FALSE(enter(&gate, again, &third));
+    gate_leave(&gate, second);
+    CU_ASSERT_TRUE(enter(&gate, again, &third));
     gate_destroy(&gate);
 }
 
@@ -177,6 +231,8 @@ static CU_TestInfo cases[] = {
     SUITE_CASE(test_pause_backs_off_by_probes_alone),
     SUITE_CASE(test_clock_set_back_does_not_keep_it_closed),
     SUITE_CASE(test_one_probe_at_a_time_of_many_threads),
+    SUITE_CASE(test_only_an_answer_at_the_place_at_fault_opens),
+    SUITE_CASE(test_probe_that_opened_takes_no_other_probe_with_it),
     SUITE_CASE(test_answer_opens_and_stays_fresh_for_a_while),
     CU_TEST_INFO_NULL,
 };
