@@ -61,9 +61,11 @@ void aurabox_limiter_close(struct aurabox_limiter *limiter);
  * until one is free. Returns 0 or -1. */
 int aurabox_limiter_take(struct aurabox_limiter *limiter, enum aurabox_bucket bucket,
                          int64_t timeout_ms, int64_t *wait_ms, unsigned *ticket, struct error *err);
-/* The call ended: the place counts from now on. */
+/* The call ended: the place counts from now on. `closed_ms` is for how long the server said to make
+ * no further call (429 with Retry-After); nobody gets a place before that. Not above 0: it did not.
+ */
 int aurabox_limiter_done(struct aurabox_limiter *limiter, enum aurabox_bucket bucket,
-                         unsigned ticket, struct error *err);
+                         unsigned ticket, int64_t closed_ms, struct error *err);
 
 /* ---- a destination: what its workers share ---- */
 

@@ -120,12 +120,13 @@ enum aurabox_outcome client_send(struct aurabox_client *client, const struct cli
     if (wait_ms > 0) {
         reply->retry_after_ms = wait_ms;
         return reply_set(reply, &question, AURABOX_LIMITED,
-                         "waits %lld ms, to stay within the calls a minute that Aurabox allows",
+                         "waits %lld ms, to make no more calls than Aurabox allows",
                          (long long)wait_ms);
     }
     enum aurabox_outcome outcome = ask(client, call, url, body, reply);
     /* When this fails, the place counts for longer than it had to. */
-    if (aurabox_limiter_done(limiter, bucket, ticket, &err) != 0)
+    int64_t closed_ms = reply->status == 429 ? reply->retry_after_ms : 0;
+    if (aurabox_limiter_done(limiter, bucket, ticket, closed_ms, &err) != 0)
         log_warning("aurabox", "%s", err.text);
     return outcome;
 }

@@ -22,7 +22,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define MAGIC      "AURALIM1"
+#define MAGIC      "AURALIM2"
 #define MAX_SOURCE 16384 /* base URL and key */
 
 struct aurabox_limiter {
@@ -180,6 +180,7 @@ struct step {
     bool takes; /* else: done */
     int64_t timeout_ms;
     int64_t wait_ms;
+    int64_t closed_ms; /* with done: for how long the server wants none; else ≤ 0 */
     unsigned ticket;
 };
 
@@ -201,6 +202,8 @@ static int run_step(struct aurabox_limiter *limiter, struct step *step, struct e
                                             step->timeout_ms, &step->ticket);
             else
                 window_done(&record->window, step->ticket, now_ms);
+            if (step->closed_ms > 0)
+                window_close(&record->window, now_ms, step->closed_ms);
             failed = write_record(fd, step->bucket, record, err);
         }
         if (close(fd) != 0 && !failed)
@@ -222,8 +225,8 @@ int aurabox_limiter_take(struct aurabox_limiter *limiter, enum aurabox_bucket bu
 }
 
 int aurabox_limiter_done(struct aurabox_limiter *limiter, enum aurabox_bucket bucket,
-                         unsigned ticket, struct error *err)
+                         unsigned ticket, int64_t closed_ms, struct error *err)
 {
-    struct step step = {.bucket = bucket, .ticket = ticket};
+    struct step step = {.bucket = bucket, .ticket = ticket, .closed_ms = closed_ms};
     return run_step(limiter, &step, err);
 }

@@ -32,6 +32,11 @@ void window_settle(struct window *window, int64_t now_ms)
             window->calls[kept++] = call;
     }
     window->count = kept;
+    int64_t ahead = window->closed_ms - now_ms;
+    if (ahead > 0) {
+        window->closed_ms = now_ms;
+        window->closed_until_ms -= ahead;
+    }
 }
 
 /* When the call stops to count, at the earliest: one under way may be done at any moment. */
@@ -67,6 +72,8 @@ int64_t window_take(struct window *window, unsigned limit, int64_t now_ms, int64
         limit = WINDOW_CAPACITY;
     if (limit == 0)
         limit = 1; /* none at all would be a destination that waits for ever */
+    if (window->closed_until_ms > now_ms)
+        return window->closed_until_ms - now_ms;
     if (window->count >= limit)
         return wait_for(window, limit, now_ms);
     *ticket = window->next_ticket++;
@@ -88,6 +95,14 @@ void window_done(struct window *window, unsigned ticket, int64_t now_ms)
     }
 }
 
+void window_close(struct window *window, int64_t now_ms, int64_t for_ms)
+{
+    if (now_ms + for_ms <= window->closed_until_ms)
+        return;
+    window->closed_ms = now_ms;
+    window->closed_until_ms = now_ms + for_ms;
+}
+
 void window_fill(struct window *window, int64_t now_ms)
 {
     window->count = WINDOW_CAPACITY;
@@ -98,7 +113,10 @@ void window_fill(struct window *window, int64_t now_ms)
 
 bool window_is_sane(const struct window *window)
 {
-    if (window->count > WINDOW_CAPACITY)
+    if (window->count > WINDOW_CAPACITY || window->closed_ms < 0 ||
+        window->closed_until_ms < window->closed_ms ||
+        window->closed_until_ms - window->closed_ms > INT32_MAX ||
+        window->closed_ms > INT64_MAX / 4)
         return false;
     for (uint32_t i = 0; i < window->count; i++) {
         const struct window_call *call = &window->calls[i];

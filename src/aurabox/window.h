@@ -18,7 +18,9 @@ struct window_call {
 };
 
 struct window {
-    uint32_t count; /* ≤ WINDOW_CAPACITY */
+    int64_t closed_ms;       /* when the server said that it takes no calls … */
+    int64_t closed_until_ms; /* … before this */
+    uint32_t count;          /* ≤ WINDOW_CAPACITY */
     uint32_t next_ticket;
     struct window_call calls[WINDOW_CAPACITY];
 };
@@ -30,6 +32,8 @@ void window_settle(struct window *window, int64_t now_ms);
 int64_t window_take(struct window *window, unsigned limit, int64_t now_ms, int64_t timeout_ms,
                     unsigned *ticket);
 void window_done(struct window *window, unsigned ticket, int64_t now_ms);
+/* No place is free for so long, however few calls count. Shortens nothing. */
+void window_close(struct window *window, int64_t now_ms, int64_t for_ms);
 /* Counts as full from now on, for one window. */
 void window_fill(struct window *window, int64_t now_ms);
 bool window_is_sane(const struct window *window);

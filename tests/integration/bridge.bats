@@ -276,6 +276,24 @@ three_studies() {
     wait_until 40 studies_are completed 3
 }
 
+@test "429 with Retry-After keeps all workers from calling for so long" {
+    sandbox_start --fault 'POST /uploader/upload/init:429:1' # Retry-After: 1
+    bridge_start
+    three_studies
+    wait_until 30 studies_are completed 3
+    # Of what the other worker had under way when the answer came, one call may arrive after it.
+    [ "$(python3 - "$WORLD/cloud/requests.jsonl" <<'PYTHON'
+import datetime, json, sys
+calls = [json.loads(line) for line in open(sys.argv[1])]
+calls = [(datetime.datetime.fromisoformat(call["time"].replace("Z", "+00:00")), call["status"])
+         for call in calls if "/upload/" in call["path"]]
+refused = next(time for time, status in calls if status == 429)
+second = datetime.timedelta(milliseconds=950)
+print(sum(refused < time < refused + second for time, status in calls))
+PYTHON
+    )" -le 1 ]
+}
+
 @test "kill -9 in the middle of an upload: one completed upload, all instances" {
     sandbox_start --fault 'PATCH:cut:100000:1000000'
     bridge_start --set upload.compression=store

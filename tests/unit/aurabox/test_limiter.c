@@ -70,7 +70,7 @@ static int64_t take(struct aurabox_limiter *limiter, enum aurabox_bucket bucket,
 static void done(struct aurabox_limiter *limiter, enum aurabox_bucket bucket, unsigned ticket)
 {
     struct error err;
-    CU_ASSERT_EQUAL_FATAL(aurabox_limiter_done(limiter, bucket, ticket, &err), 0);
+    CU_ASSERT_EQUAL_FATAL(aurabox_limiter_done(limiter, bucket, ticket, 0, &err), 0);
 }
 
 /* Takes and ends as many as go at this moment. */
@@ -168,6 +168,30 @@ static void damage(int kind)
         failed = ftruncate(fd, 20);
     CU_ASSERT_EQUAL(failed, 0);
     (void)close(fd);
+}
+
+/* 429 with Retry-After: nobody calls before that, after a restart and in other processes neither.
+ */
+static void test_server_that_says_wait_closes_the_bucket(void)
+{
+    struct aurabox_limiter *limiter = open_limiter();
+    struct error err;
+    unsigned ticket = 0;
+    now_ms = START_MS;
+    CU_ASSERT_EQUAL(take(limiter, AURABOX_LIFECYCLE, &ticket), 0);
+    CU_ASSERT_EQUAL(aurabox_limiter_done(limiter, AURABOX_LIFECYCLE, ticket, 90000, &err), 0);
+    aurabox_limiter_close(limiter);
+    limiter = open_limiter();
+    CU_ASSERT_EQUAL(take(limiter, AURABOX_LIFECYCLE, &ticket), 90000);
+    CU_ASSERT_EQUAL(take(limiter, AURABOX_CONFIG, &ticket), 0); /* the others are apart */
+    now_ms = START_MS + 89000;
+    CU_ASSERT_EQUAL(take(limiter, AURABOX_LIFECYCLE, &ticket), 1000);
+    now_ms = START_MS - 3600000; /* the clock goes back: no longer than it was told */
+    CU_ASSERT_EQUAL(take(limiter, AURABOX_LIFECYCLE, &ticket), 90000);
+    now_ms += 90000;
+    CU_ASSERT_EQUAL(take(limiter, AURABOX_LIFECYCLE, &ticket), 0);
+    aurabox_limiter_close(limiter);
+    remove_files();
 }
 
 static void test_damage_counts_as_full_for_a_window(void)
@@ -281,6 +305,7 @@ static CU_TestInfo cases[] = {SUITE_CASE(test_limits_per_bucket),
                               SUITE_CASE(test_survives_reopen_and_other_keys_are_apart),
                               SUITE_CASE(test_orphans_count_for_their_timeout),
                               SUITE_CASE(test_clock_that_goes_back),
+                              SUITE_CASE(test_server_that_says_wait_closes_the_bucket),
                               SUITE_CASE(test_damage_counts_as_full_for_a_window),
                               SUITE_CASE(test_no_window_holds_more),
                               CU_TEST_INFO_NULL};
