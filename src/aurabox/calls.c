@@ -6,6 +6,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 #define LIFECYCLE_MODE "uploader"
 
@@ -33,6 +34,11 @@ static const char *take_text(char *out, size_t size, const struct json *value)
     return NULL;
 }
 
+static bool is_https(const char *url)
+{
+    return strncasecmp(url, "https://", strlen("https://")) == 0;
+}
+
 static enum aurabox_outcome read_lift(const struct aurabox_client *client, struct aurabox_lift *out,
                                       const struct json *answer, struct aurabox_reply *reply)
 {
@@ -56,6 +62,9 @@ static enum aurabox_outcome read_lift(const struct aurabox_client *client, struc
     }
     if (http_host_of(host, sizeof host, out->endpoint) != 0)
         return missing(client, "lift.endpoint", "no http or https URL", reply);
+    if (is_https(client->destination->settings->api_base_url) && !is_https(out->endpoint))
+        return missing(client, "lift.endpoint",
+                       "not https, so the images would travel in the clear", reply);
     const struct json *assembly_id = json_get(lift, "assembly_id");
     if (json_text(assembly_id) && json_text(assembly_id)[0]) {
         const char *why = take_text(out->assembly_id, sizeof out->assembly_id, assembly_id);

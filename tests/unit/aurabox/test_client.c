@@ -4,6 +4,7 @@
 
 #include "http_script.h"
 #include "suite.h"
+#include "tls_server.h"
 
 #include <dirent.h>
 #include <stdio.h>
@@ -89,22 +90,24 @@ static void remove_limits(void)
     (void)rmdir(path);
 }
 
-static void set_up(struct fixture *fixture, const struct http_script_step *steps)
+/* `tls` with the file that its certificate is in, or both null. */
+static void set_up_over(struct fixture *fixture, const struct http_script_step *steps, SSL_CTX *tls,
+                        char *ca_file)
 {
     struct error err = {""};
     now_ms = NOW_MS;
     remove_limits();
     memset(fixture, 0, sizeof *fixture);
-    fixture->script = http_script_start(steps, NULL);
+    fixture->script = http_script_start(steps, tls);
     CU_ASSERT_PTR_NOT_NULL_FATAL(fixture->script);
-    (void)snprintf(base_url, sizeof base_url, "http://127.0.0.1:%u/api",
+    (void)snprintf(base_url, sizeof base_url, "%s://127.0.0.1:%u/api", tls ? "https" : "http",
                    http_script_port(fixture->script));
     settings = (struct config_destination){.name = "main",
                                            .api_base_url = base_url,
                                            .app_id = "app-id",
                                            .app_secret = "app-secret",
                                            .service_api_key = "service-key",
-                                           .ca_file = "",
+                                           .ca_file = ca_file,
                                            .source = "standalone-uploader",
                                            .token_ttl_ms = 3600000,
                                            .timeout_ms = 5000,
@@ -114,6 +117,12 @@ static void set_up(struct fixture *fixture, const struct http_script_step *steps
                           0);
     CU_ASSERT_EQUAL_FATAL(
         aurabox_client_new(&fixture->client, fixture->destination, NULL, NULL, &err), 0);
+}
+
+static void set_up(struct fixture *fixture, const struct http_script_step *steps)
+{
+    static char no_file[] = "";
+    set_up_over(fixture, steps, NULL, no_file);
 }
 
 static void tear_down(struct fixture *fixture)
@@ -418,6 +427,35 @@ static void test_config_fields(void)
     }
 }
 
+/* The API is asked by TLS: where the images go must have it, too. */
+static void test_config_with_a_lift_endpoint_in_the_clear(void)
+{
+    static const struct {
+        const char *body;
+        enum aurabox_outcome outcome;
+    } rows[] = {
+        {"{\"lift\":{\"endpoint\":\"http://t/\",\"token\":\"t\",\"bucket\":\"b\"},\"mode\":\"m\"}",
+         AURABOX_DESTINATION},
+        {"{\"lift\":{\"endpoint\":\"https://t/\",\"token\":\"t\",\"bucket\":\"b\"},\"mode\":\"m\"}",
+         AURABOX_OK},
+    };
+    char ca_file[64];
+    (void)snprintf(ca_file, sizeof ca_file, "%s/ca.pem", directory);
+    SSL_CTX *tls = tls_server_context("IP:127.0.0.1", ca_file);
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        const struct http_script_step steps[] = {
+            EXCHANGED, {.status = 200, .headers = JSON, .body = rows[i].body}, END};
+        struct fixture fixture;
+        struct aurabox_lift lift;
+        set_up_over(&fixture, steps, tls, ca_file);
+        CU_ASSERT_EQUAL(aurabox_config(fixture.client, &lift, &fixture.reply), rows[i].outcome);
+        CU_ASSERT(rows[i].outcome == AURABOX_OK || strstr(fixture.reply.text, "not https"));
+        tear_down(&fixture);
+    }
+    SSL_CTX_free(tls);
+    CU_ASSERT_EQUAL(unlink(ca_file), 0);
+}
+
 /* ---- exchange ---- */
 
 static const struct {
@@ -609,6 +647,8 @@ static void test_patient_data_is_taken_out(void)
 static CU_TestInfo cases[] = {SUITE_CASE(test_every_call),
                               SUITE_CASE(test_outcomes),
                               SUITE_CASE(test_config_fields),
+                              SUITE_CASE(test_config_with_a_lift_endpoint_in_the_clear),
+                              SUITE_CASE(test_config_with_a_lift_endpoint_in_the_clear),
                               SUITE_CASE(test_exchange),
                               SUITE_CASE(test_token_is_renewed_once_on_401),
                               SUITE_CASE(test_spent_token_is_exchanged),
