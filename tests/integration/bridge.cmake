@@ -6,7 +6,7 @@ set(AURABRIDGE_WORLD
 
 function(aurabridge_world_test name label)
   add_test(NAME integration_${name} COMMAND bats ${CMAKE_CURRENT_LIST_DIR}/${name}.bats)
-  set_tests_properties(integration_${name} PROPERTIES TIMEOUT 900 LABELS ${label}
+  set_tests_properties(integration_${name} PROPERTIES TIMEOUT 1800 LABELS ${label}
     ENVIRONMENT "${AURABRIDGE_WORLD}")
 endfunction()
 

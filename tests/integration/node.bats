@@ -38,6 +38,10 @@ YAML
 }
 
 teardown() {
+    local pid
+    for pid in ${OTHERS:-}; do
+        kill "$pid" 2> /dev/null || true
+    done
     stop_node
 }
 
@@ -47,6 +51,16 @@ start_node() {
     NODE=$!
     wait_until grep -q '^port ' out
     PORT=$(awk '/^port/ {print $2}' out)
+    IDLE_THREADS=$(threads)
+}
+
+threads() {
+    ls "/proc/$NODE/task" | wc -l
+}
+
+# How many connections the node serves: each has a thread.
+serves() {
+    [ $(($(threads) - IDLE_THREADS)) -ge "$1" ]
 }
 
 # Ends it; a crash, a leak or a sanitizer's finding fails the test.
@@ -179,9 +193,10 @@ PY
 @test "dcmsend and storescu: the node keeps the data sets that storescp +B keeps" {
     start_node
     mkdir reference
-    storescp_port=$((20000 + RANDOM % 20000))
+    storescp_port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
     storescp +B +xa +uf -od reference "$storescp_port" > /dev/null 2>&1 3>&- &
     storescp_pid=$!
+    OTHERS=$storescp_pid
     wait_until echoscu 127.0.0.1 "$storescp_port" 2> /dev/null
     : > sent
     for file in $(sendable); do
@@ -226,20 +241,18 @@ PY
     start_node --set dicom.association_timeout=60s
     for fault in silent half-rq; do
         python3 "$SENDER" --port "$PORT" --fault $fault --associations 50 --timeout 60 > /dev/null 2>&1 3>&- &
-        hung="${hung:-} $!"
+        OTHERS="${OTHERS:-} $!"
     done
-    wait_until test "$(ls /proc/$NODE/task | wc -l)" -ge 0
-    wait_until bash -c "[ \$(ls /proc/$NODE/task | wc -l) -ge 101 ]"
+    wait_until serves 100
     took=$(milliseconds_of echoscu -aec AURABRIDGE 127.0.0.1 "$PORT")
-    kill $hung
     echo "echo took $took ms" >&2
-    [ "$took" -lt 1000 ]
+    [ "$took" -lt 5000 ] # a node that served one by one would take a minute for each
 }
 
 @test "a silent peer is dropped after association_timeout" {
     start_node --set dicom.association_timeout=1s
     took=$(milliseconds_of fails send --fault silent)
-    [ "$took" -ge 900 ] && [ "$took" -lt 5000 ]
+    [ "$took" -ge 900 ] && [ "$took" -lt 15000 ] # the sender would wait for 20 s
     fails send --fault half-rq
     [ "$output" = closed ]
     [ "$(grep -c 'sent no A-ASSOCIATE-RQ within 1 s' log)" -eq 2 ]
@@ -264,7 +277,7 @@ PY
 
 @test "64 associations at once are served, more are told to come again" {
     start_node --no-files --set dicom.max_associations=64 --set dicom.max_associations_per_peer=200
-    run send --echo --associations 80 --hold 2
+    run send --echo --associations 80 --hold 0.1
     [ "$(grep -c '^echo 0000$' <<< "$output")" -eq 64 ]
     [ "$(grep -c '^rejected 2 3 2$' <<< "$output")" -eq 16 ]
     send --echo
@@ -276,7 +289,7 @@ PY
 
 @test "one peer gets no more than max_associations_per_peer" {
     start_node --set dicom.max_associations_per_peer=3
-    run send --echo --associations 5 --hold 1
+    run send --echo --associations 5 --hold 0.1
     [ "$(grep -c '^echo 0000$' <<< "$output")" -eq 3 ]
     [ "$(grep -c '^rejected 2 3 2$' <<< "$output")" -eq 2 ]
 }
@@ -408,7 +421,7 @@ ROWS
     took=$((($(date +%s%N) - from) / 1000000))
     kill "$sender"
     echo "stopping took $took ms" >&2
-    [ "$took" -ge 900 ] && [ "$took" -lt 6000 ]
+    [ "$took" -ge 900 ] && [ "$took" -lt 15000 ] # the sender would wait for 20 s
     grep -q 'aborted by us, the node stops' log
 }
 
@@ -416,7 +429,7 @@ ROWS
     start_node --no-files
     rounds=${NODE_ROUNDS:-300}
     python3 - "$BATS_TEST_DIRNAME/../support" "$PORT" "$NODE" "$rounds" <<'PY'
-import os, sys
+import os, sys, time
 sys.path.insert(0, sys.argv[1])
 from pdu_sender import Sender, VERIFICATION, IMPLICIT_LITTLE
 port, node, rounds = int(sys.argv[2]), sys.argv[3], int(sys.argv[4])
@@ -436,7 +449,11 @@ for _ in range(rounds // 3):
 before = figures()
 for _ in range(rounds):
     one()
-after = figures()
+for _ in range(600):  # the last ones end after their release was answered
+    after = figures()
+    if after[0] <= before[0] and after[1] <= before[1]:
+        break
+    time.sleep(0.05)
 print("threads, descriptors, KiB:", before, after, file=sys.stderr)
 assert after[0] <= before[0] + 2 and after[1] <= before[1] + 2
 assert os.environ.get("NODE_ROUNDS") is None or after[2] <= before[2] + 2048
@@ -446,12 +463,12 @@ PY
 @test "one silent address does not use up the places for waiting; beyond its share it is turned away" {
     start_node --set dicom.association_timeout=60s
     python3 "$SENDER" --port "$PORT" --fault silent --associations 128 --timeout 60 > /dev/null 2>&1 3>&- &
-    hung=$!
-    wait_until bash -c "[ \$(ls /proc/$NODE/task | wc -l) -ge 130 ]"
+    OTHERS=$!
+    wait_until serves 128
     fails send --echo
     [ "$output" = "rejected 2 3 2" ]
     grep -q 'turned away' log
-    kill $hung
+    kill $OTHERS
     wait_until echoscu -aec AURABRIDGE 127.0.0.1 "$PORT"
 }
 

@@ -31,9 +31,11 @@ world_teardown() {
     return 0
 }
 
-# wait_until SECONDS COMMAND…: polls for a state; fails when it does not come.
+# wait_until SECONDS COMMAND…: polls for a state; fails when it does not come. The seconds are those
+# of an idle machine: under a sanitizer, beside other tests, everything takes a few times as long.
+WORLD_PATIENCE=4
 wait_until() {
-    local end=$((SECONDS + $1))
+    local end=$((SECONDS + $1 * WORLD_PATIENCE))
     shift
     until "$@"; do
         [ $SECONDS -lt $end ] || { echo "never came: $*" >&2; return 1; }

@@ -401,14 +401,32 @@ def proposed_contexts(instances, with_echo):
     return [(abstract, [transfer]) for abstract, transfer in pairs]
 
 
-def run_association(options, instances, say):
+class Gathering:
+    """Where associations wait for each other, so that all of them are open at once."""
+
+    def __init__(self, expected):
+        self.missing, self.changed = expected, threading.Condition()
+
+    def arrive(self):
+        with self.changed:
+            self.missing -= 1
+            self.changed.notify_all()
+
+    def wait(self):
+        with self.changed:
+            self.changed.wait_for(lambda: self.missing <= 0, timeout=60)
+
+
+def run_association(options, instances, say, gathering):
     """Sends the instances over one association. Returns whether all went well."""
     well = True
+    arrived = False
     try:
         sender = Sender(options.host, options.port, options.called, options.calling,
                         options.pdu_size, options.timeout, options.fault)
     except OSError as error:
         say(f"unreachable {error}")
+        gathering.arrive()
         return False
     try:
         if options.fault in REQUEST_FAULTS:
@@ -425,7 +443,11 @@ def run_association(options, instances, say):
             status, comment = sender.store(instance)
             say(f"{instance.sop_instance} {status:04X} {comment}".rstrip())
             well = well and status == 0
-        time.sleep(options.hold)
+        if options.hold:
+            arrived = True
+            gathering.arrive()
+            gathering.wait()
+            time.sleep(options.hold)
         sender.release()
     except Ended as ended:
         say(str(ended))
@@ -435,6 +457,8 @@ def run_association(options, instances, say):
         well = False
     finally:
         sender.close()
+        if not arrived:
+            gathering.arrive()
     return well
 
 
@@ -461,7 +485,8 @@ def main():
     parser.add_argument("--identity", action="store_true", help="ask for user identity's answer")
     parser.add_argument("--associations", type=int, default=1, help="at once, each sends all files")
     parser.add_argument("--repeat", type=int, default=1, help="send so often, UIDs made distinct")
-    parser.add_argument("--hold", type=float, default=0.0, help="seconds to stay before release")
+    parser.add_argument("--hold", type=float, default=0.0,
+                        help="seconds to stay before release, once all have their answers")
     parser.add_argument("--sop-class")
     parser.add_argument("--sop-instance")
     parser.add_argument("--transfer-syntax")
@@ -469,13 +494,14 @@ def main():
     options = parser.parse_args()
     instances = load(options)
     lock, results = threading.Lock(), []
+    gathering = Gathering(options.associations)
 
     def say(line):
         with lock:
             print(line, flush=True)
 
     def run():
-        well = run_association(options, instances, say)
+        well = run_association(options, instances, say, gathering)
         with lock:
             results.append(well)
 
