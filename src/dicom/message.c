@@ -13,12 +13,18 @@ static int64_t now_ms(const struct conversation *conversation)
     return clock_monotonic_ms(conversation->service->clock);
 }
 
+int64_t message_idle_limit(int64_t idle_timeout_ms, unsigned open, unsigned max_associations)
+{
+    bool few_left = (uint64_t)open * 4 > (uint64_t)max_associations * 3;
+    return few_left && idle_timeout_ms > SHORT_OF_SLOTS_IDLE_MS ? SHORT_OF_SLOTS_IDLE_MS
+                                                                : idle_timeout_ms;
+}
+
 static int64_t idle_limit_ms(const struct conversation *conversation)
 {
-    int64_t limit = conversation->config->dicom.idle_timeout_ms;
-    unsigned open = slots_count(&conversation->service->open);
-    bool few_left = open * 4 > conversation->config->dicom.max_associations * 3;
-    return few_left && limit > SHORT_OF_SLOTS_IDLE_MS ? SHORT_OF_SLOTS_IDLE_MS : limit;
+    return message_idle_limit(conversation->config->dicom.idle_timeout_ms,
+                              slots_count(&conversation->service->open),
+                              conversation->config->dicom.max_associations);
 }
 
 /* The limit is looked up again while waiting, since slots may run short meanwhile. */

@@ -4,8 +4,12 @@
 
 #include "conversation.h"
 
-/* All return DUL_EVENT_PDV when done, and otherwise what ended the association; `err` holds the
- * reason of DUL_EVENT_FAULT. */
+/* How long an association may wait between messages, in milliseconds: idle_timeout, and at most a
+ * minute while more than three quarters of the slots are taken. */
+int64_t message_idle_limit(int64_t idle_timeout_ms, unsigned open, unsigned max_associations);
+
+/* All that follow return DUL_EVENT_PDV when done, and otherwise what ended the association; `err`
+ * holds the reason of DUL_EVENT_FAULT. */
 
 /* Waits for a message, at most idle_timeout, and reads its command set. `*context` belongs to the
  * conversation. */

@@ -316,6 +316,88 @@ PYTHON
     [ -z "$(grep 'upload/error' "$WORLD/cloud/requests.jsonl")" ]
 }
 
+@test "a repeated complete that Aurabox does not know counts only when every byte is there" {
+    sandbox_start --fault 'POST /uploader/upload/complete:503:1' \
+        --fault 'POST /uploader/upload/complete:404:1' --fault 'HEAD:404:1'
+    bridge_start
+    send "$(ct)"
+    wait_until 30 studies_are completed 1
+    # Refused for the moment, unknown while its bytes were not found, and taken at last.
+    [ "$(jq -r 'select(.path | endswith("/complete")) | .status' "$WORLD/cloud/requests.jsonl" |
+        xargs)" = "503 404 200" ]
+    [ "$(ls "$WORLD"/cloud/*.zip | wc -l)" = 1 ]
+    ! grep -q 'upload/error' "$WORLD/cloud/requests.jsonl"
+}
+
+@test "a repeated complete that Aurabox does not know is completed when every byte is there" {
+    sandbox_start --fault 'POST /uploader/upload/complete:503:1' \
+        --fault 'POST /uploader/upload/complete:404:1000000'
+    bridge_start
+    send "$(ct)"
+    wait_until 30 studies_are completed 1
+    [ "$(sandbox_count '"/api/uploader/upload/complete"')" = 2 ]
+    ! grep -q 'upload/error' "$WORLD/cloud/requests.jsonl"
+}
+
+@test "kill -9 while complete is under way: it is asked for again, and is completed once" {
+    sandbox_start --fault 'POST /uploader/upload/complete:slow:8000:1'
+    bridge_start
+    send "$(ct)"
+    wait_until 20 grep -q '^received study' "$WORLD/sandbox.log"
+    bridge_kill
+    bridge_start
+    wait_until 20 studies_are completed 1
+    [ "$(ls "$WORLD"/cloud/*.zip | wc -l)" = 1 ]
+    [ "$(grep -c '^received study' "$WORLD/sandbox.log")" = 1 ]
+    ! grep -q 'upload/error' "$WORLD/cloud/requests.jsonl"
+}
+
+@test "once complete may have been heard, cancel tells Aurabox nothing" {
+    sandbox_start --fault 'POST /uploader/upload/complete:503:1' \
+        --fault 'POST /uploader/upload/complete:404:1' --fault 'HEAD:404:1' --fault 'HEAD:500:1000000'
+    bridge_start
+    send "$(ct)"
+    wait_until 20 grep -q 'complete.*"status":404' "$WORLD/cloud/requests.jsonl"
+    wait_until 20 studies_are uploading 1
+    bridge cancel S1
+    wait_until 20 studies_are cancelled 1
+    [[ "$(studies_query '.studies[0].reason')" == *"may have taken it"* ]]
+    [ "$(sandbox_count '"/api/uploader/upload/cancel"')" = 0 ]
+}
+
+# second_destination: as main, but at URL; CLINIC_A's studies go there.
+second_destination() {
+    config_write
+    sed -n '/^  main:/,/^    timeout:/p' "$WORLD/aurabridge.yaml" |
+        sed -e 's/main:/second:/' -e "s|api_base_url:.*|api_base_url: $1|" >"$WORLD/second"
+    sed -i "/^    timeout:/r $WORLD/second" "$WORLD/aurabridge.yaml"
+    printf -- '- {name: clinic, called: CLINIC_A, destination: second}\n' >>"$WORLD/ae-titles.yaml"
+}
+
+@test "a destination that is away does not hold up another" {
+    sandbox_start
+    second_destination http://127.0.0.1:9/api
+    bridge_start --set upload.workers=1
+    CALLED=CLINIC_A send "$(ct)"
+    wait_until 20 grep -q 'destination second is paused' "$WORLD/bridge.log"
+    send "$AURABRIDGE_DICOM/MR_small.dcm"
+    wait_until 20 studies_are completed 1
+    [ "$(studies_query '.studies[0].destination')" = second ]
+    [ "$(studies_query '.studies[0].state')" = ready ] ||
+        [ "$(studies_query '.studies[0].state')" = packaging ]
+    [ "$(studies_query '.studies[1].state')" = completed ]
+}
+
+@test "an init refused with 403 pauses the destination, not just the study" {
+    sandbox_start --fault 'POST /uploader/upload/init:403:2'
+    bridge_start
+    send "$(ct)"
+    wait_until 20 grep -q 'destination main is paused.*403' "$WORLD/bridge.log"
+    wait_until 20 studies_are completed 1
+    [ "$(sandbox_count '"/api/uploader/upload/init"')" = 3 ]
+    ! grep -q 'upload/error' "$WORLD/cloud/requests.jsonl"
+}
+
 @test "lost answers of init and start are repeated with the same upload_id" {
     sandbox_start --fault 'POST /uploader/upload/init:drop:1' \
         --fault 'POST /uploader/upload/start:drop:1'
@@ -359,6 +441,7 @@ PYTHON
     bridge cancel S1
     wait_until 20 studies_are cancelled 1
     [ "$(sandbox_count '"/api/uploader/upload/cancel"')" = 1 ]
+    [ "$(jq -r 'select(.method == "DELETE") | .status' "$WORLD/cloud/requests.jsonl")" = 204 ]
     [ "$(find "$WORLD/spool/studies" -name '*.dcm' | wc -l)" = 1 ]
     sandbox_stop
     sandbox_start
@@ -457,6 +540,7 @@ PYTHON
     send "$(ct)"
     wait_until 20 studies_are completed 1
     [ -z "$(find "$WORLD/spool" -mindepth 1 -type f ! -perm 600)" ]
+    [ "$(stat -c '%F %a' "$WORLD/spool/control")" = "socket 600" ]
     [ -z "$(find "$WORLD/spool" -mindepth 1 -type d ! -perm 700)" ]
 }
 

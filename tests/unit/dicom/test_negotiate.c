@@ -1,5 +1,6 @@
 /* The policy of association negotiation, and what the dictionary says of SOP classes. */
 #include "dul.h"
+#include "message.h"
 #include "negotiate.h"
 #include "slots.h"
 
@@ -133,7 +134,27 @@ static void test_slots_count_in_all_and_for_each_peer(void)
     slots_destroy(&slots);
 }
 
-static CU_TestInfo cases[] = {
-    SUITE_CASE(test_context_results), SUITE_CASE(test_sop_class_kinds), SUITE_CASE(test_titles),
-    SUITE_CASE(test_slots_count_in_all_and_for_each_peer), CU_TEST_INFO_NULL};
+static void test_idle_limit_while_slots_are_short(void)
+{
+    const struct {
+        int64_t idle_timeout_ms;
+        unsigned open, max_associations;
+        int64_t limit_ms;
+    } rows[] = {
+        {300000, 1, 64, 300000}, {300000, 48, 64, 300000}, {300000, 49, 64, 60000},
+        {300000, 64, 64, 60000}, {60001, 64, 64, 60000},   {1000, 64, 64, 1000},
+        {300000, 1, 1, 60000},   {300000, 3, 4, 300000},   {300000, 4, 4, 60000},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+        CU_ASSERT_EQUAL(
+            message_idle_limit(rows[i].idle_timeout_ms, rows[i].open, rows[i].max_associations),
+            rows[i].limit_ms);
+}
+
+static CU_TestInfo cases[] = {SUITE_CASE(test_context_results),
+                              SUITE_CASE(test_sop_class_kinds),
+                              SUITE_CASE(test_titles),
+                              SUITE_CASE(test_slots_count_in_all_and_for_each_peer),
+                              SUITE_CASE(test_idle_limit_while_slots_are_short),
+                              CU_TEST_INFO_NULL};
 SUITE_MAIN("dicom_negotiate", cases)

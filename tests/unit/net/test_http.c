@@ -491,6 +491,31 @@ static void test_reply_header(void)
     tear_down(&fixture);
 }
 
+/* ---- proxies ---- */
+
+static void test_proxy_of_the_environment(void)
+{
+    const struct http_script_step steps[] = {{.status = 200, .body = "by proxy"}, {.status = 0}};
+    struct fixture fixture;
+    char proxy[64];
+    set_up(&fixture, steps);
+    (void)snprintf(proxy, sizeof proxy, "http://127.0.0.1:%u", http_script_port(fixture.script));
+    CU_ASSERT_EQUAL(setenv("http_proxy", proxy, 1), 0);
+    struct http_request request = request_to(&fixture, "GET");
+    request.url = "http://aurabox.invalid/api/x";
+    CU_ASSERT_EQUAL(call(&fixture, &request), 0);
+    CU_ASSERT_STRING_EQUAL(fixture.reply.body.data, "by proxy");
+    const struct http_script_request *heard = http_script_request(fixture.script, 0);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(heard);
+    CU_ASSERT_STRING_EQUAL(heard->target, "http://aurabox.invalid/api/x");
+    CU_ASSERT_EQUAL(setenv("no_proxy", "aurabox.invalid", 1), 0);
+    CU_ASSERT_EQUAL(call(&fixture, &request), -1); /* nobody has that name */
+    CU_ASSERT_EQUAL(http_script_count(fixture.script), 1);
+    CU_ASSERT_EQUAL(unsetenv("no_proxy"), 0);
+    CU_ASSERT_EQUAL(unsetenv("http_proxy"), 0);
+    tear_down(&fixture);
+}
+
 static CU_TestInfo cases[] = {SUITE_CASE(test_methods),
                               SUITE_CASE(test_fresh_connection),
                               SUITE_CASE(test_headers_cannot_be_forged),
@@ -507,6 +532,7 @@ static CU_TestInfo cases[] = {SUITE_CASE(test_methods),
                               SUITE_CASE(test_body_up_to_the_limit),
                               SUITE_CASE(test_times),
                               SUITE_CASE(test_reply_header),
+                              SUITE_CASE(test_proxy_of_the_environment),
                               CU_TEST_INFO_NULL};
 
 int main(void)
