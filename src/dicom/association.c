@@ -22,6 +22,7 @@ struct arrival_state { /* one connection while it is served */
     struct transport *transport;
     struct associate_request request;
     struct slot open;
+    bool had_last_pdu; /* of ours: what is left is for the peer to close */
     struct conversation *conversation;
 };
 
@@ -76,8 +77,7 @@ static bool receive_request(struct arrival_state *state)
     uint8_t pdu[ASSOCIATION_PDU_LENGTH];
     association_write_abort(pdu);
     deadline_in(state, LINGER_MS);
-    if (transport_write(state->transport, pdu, sizeof pdu) == 0)
-        transport_linger(state->transport);
+    state->had_last_pdu = transport_write(state->transport, pdu, sizeof pdu) == 0;
     return false;
 }
 
@@ -89,8 +89,7 @@ static void reject(struct arrival_state *state, const struct rejection *rejectio
     log_warning("node", "association from %s (%s) rejected: %s", state->arrival->address,
                 state->request.calling_ae_title, remedy);
     deadline_in(state, LINGER_MS);
-    if (dul_association_reject(state->conversation->dul, rejection, &err) == 0)
-        transport_linger(state->transport);
+    state->had_last_pdu = dul_association_reject(state->conversation->dul, rejection, &err) == 0;
 }
 
 static bool take_slot(struct arrival_state *state, struct error *remedy)
@@ -204,7 +203,17 @@ static void log_ending(const struct conversation *conversation, enum dul_event e
               (unsigned long long)conversation->echoes);
 }
 
-/* The slot is free before the peer hears of the release: it may come again at once. */
+/* The slot is free before the peer hears of the release: it may come again at once. But only in
+ * exchange for a place among those that wait, so that peers that release and do not close hold no
+ * threads without number. */
+static void leave_slot(struct arrival_state *state)
+{
+    struct association_service *service = state->service;
+    if (slots_take(&service->pending, &state->arrival->pending, state->arrival->address,
+                   PENDING_MAX, PENDING_PER_PEER_MAX) == SLOTS_TAKEN)
+        slots_release(&service->open, &state->open);
+}
+
 static void finish(struct arrival_state *state, enum dul_event event, const struct error *err)
 {
     struct conversation *conversation = state->conversation;
@@ -214,13 +223,13 @@ static void finish(struct arrival_state *state, enum dul_event event, const stru
     atomic_fetch_add(
         event == DUL_EVENT_RELEASE ? &service->counters.released : &service->counters.aborted, 1);
     service->sink->association_ended(service->sink->context, &conversation->peer);
-    slots_release(&service->open, &state->open);
+    leave_slot(state);
     deadline_in(state, LINGER_MS);
     if (event == DUL_EVENT_RELEASE)
         (void)dul_association_acknowledge_release(conversation->dul, &ignored);
     else if (event == DUL_EVENT_FAULT || event == DUL_EVENT_ENDED)
         dul_association_abort(conversation->dul);
-    transport_linger(state->transport);
+    state->had_last_pdu = true;
 }
 
 static void converse(struct arrival_state *state)
@@ -243,7 +252,6 @@ static void converse(struct arrival_state *state)
         enum dul_event event = serve_messages(conversation, &err);
         finish(state, event, &err);
     }
-    slots_release(&state->service->open, &state->open);
 }
 
 static struct conversation *new_conversation(const struct arrival_state *state)
@@ -281,8 +289,11 @@ void association_run(struct association_service *service, struct association_arr
             log_error("node", "association from %s closed: out of memory", arrival->address);
         }
     }
-    slots_release(&service->pending, &arrival->pending);
     free(state.conversation);
     associate_request_free(&state.request);
+    if (state.had_last_pdu) /* with nothing else in memory: many may wait at once */
+        transport_linger(state.transport);
+    slots_release(&service->open, &state.open);
+    slots_release(&service->pending, &arrival->pending);
     transport_close(state.transport);
 }

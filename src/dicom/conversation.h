@@ -18,6 +18,12 @@
 #include <stdatomic.h>
 #include <stdint.h>
 
+/* Connections without an association: they have sent no A-ASSOCIATE-RQ yet, are being turned away,
+ * or have had their last PDU and do not close. They have limits of their own, so that silent peers
+ * take no association's place. */
+#define PENDING_MAX          256
+#define PENDING_PER_PEER_MAX 128
+
 struct service_counters {
     atomic_uint_fast64_t accepted, rejected, aborted, released, stored, refused, echoes;
 };
@@ -28,7 +34,7 @@ struct association_service {
     const struct node_events *events; /* may be null */
     const struct clock *clock;
     struct dul_network *network;
-    struct slots pending; /* connections without an association yet */
+    struct slots pending; /* connections without an association */
     struct slots open;    /* associations */
     int drain;            /* readable once no association may begin any more */
     int abort;            /* readable once open associations have to end */

@@ -19,10 +19,6 @@
 #include <time.h>
 #include <unistd.h>
 
-/* Connections that have sent no A-ASSOCIATE-RQ yet, or are being turned away. They have limits of
- * their own, so that silent peers take no association's place. */
-#define PENDING_MAX           256
-#define PENDING_PER_PEER_MAX  128
 #define THREAD_STACK_SIZE     (1u << 20)
 #define ACCEPT_RETRY_MS       200
 #define UNREAD_DROP_MAX_READS 16
@@ -98,7 +94,7 @@ static void turn_away(struct node *node, int descriptor, const char *address)
     atomic_fetch_add(&node->service.counters.rejected, 1);
     log_warning("node",
                 "connection from %s turned away: too many connections wait with no association; "
-                "look for senders that connect and stay silent",
+                "look for senders that connect and stay silent, or release and do not close",
                 address);
     if (send(descriptor, pdu, sizeof pdu, MSG_DONTWAIT | MSG_NOSIGNAL) == (ssize_t)sizeof pdu &&
         shutdown(descriptor, SHUT_WR) == 0) {

@@ -250,6 +250,9 @@ void transport_linger(struct transport *transport)
 {
     uint8_t dropped[16384];
     size_t total = 0;
+    free(transport->buffer);
+    transport->buffer = NULL;
+    transport->buffered_at = transport->buffered_end = 0;
     if (shutdown(transport->socket, SHUT_WR) != 0)
         return;
     while (total < LINGER_BYTES_MAX) {

@@ -55,7 +55,7 @@ void transport_cork(struct transport *transport);
 int transport_flush(struct transport *transport);
 
 /* Says that nothing more will be written and waits, within the deadline, for the peer to close, so
- * that the last PDU is not lost to a reset. */
+ * that the last PDU is not lost to a reset. What had been read ahead is dropped. */
 void transport_linger(struct transport *transport);
 
 #endif

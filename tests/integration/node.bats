@@ -460,6 +460,45 @@ assert os.environ.get("NODE_ROUNDS") is None or after[2] <= before[2] + 2048
 PY
 }
 
+@test "peers that release and do not close hold no more threads than there are places" {
+    start_node --no-files
+    python3 - "$BATS_TEST_DIRNAME/../support" "$PORT" "$NODE" <<'PY'
+import os, socket, struct, sys, threading
+sys.path.insert(0, sys.argv[1])
+from pdu_sender import Sender, VERIFICATION, IMPLICIT_LITTLE
+port, node = int(sys.argv[2]), sys.argv[3]
+model = Sender("127.0.0.1", port)
+body = model.request_pdu([(VERIFICATION, [IMPLICIT_LITTLE])])
+model.close()
+request = struct.pack(">BBI", 1, 0, len(body)) + body
+held, answers, threads = [], [0, 0], []
+
+def associate():
+    for _ in range(80):
+        peer = socket.create_connection(("127.0.0.1", port), timeout=20)
+        held.append(peer)
+        try:
+            peer.sendall(request)
+            answer = peer.recv(4096)
+            if answer[:1] == b"\x02":
+                peer.sendall(b"\x05\0\0\0\0\x04\0\0\0\0")
+                assert peer.recv(16)[:1] == b"\x06"
+        except ConnectionResetError:
+            answer = b""
+        answers[answer[:1] == b"\x02"] += 1
+        threads.append(len(os.listdir(f"/proc/{node}/task")))
+
+senders = [threading.Thread(target=associate) for _ in range(8)]
+for sender in senders:
+    sender.start()
+for sender in senders:
+    sender.join()
+print("served, turned away, threads:", answers[1], answers[0], max(threads), file=sys.stderr)
+assert answers[1] >= 128 and max(threads) <= 128 + 64 + 8
+PY
+    wait_until echoscu -aec AURABRIDGE 127.0.0.1 "$PORT"
+}
+
 @test "one silent address does not use up the places for waiting; beyond its share it is turned away" {
     start_node --set dicom.association_timeout=60s
     python3 "$SENDER" --port "$PORT" --fault silent --associations 128 --timeout 60 > /dev/null 2>&1 3>&- &
