@@ -17,6 +17,7 @@
 struct daemon {
     const struct command_line *line;
     struct config *config;
+    struct config *started; /* what only a restart takes over is as it stands here */
     struct bridge *bridge;
     struct node *node;
     struct node_events events;
@@ -36,8 +37,10 @@ static void name_place(struct daemon *daemon)
 static int daemon_open(struct daemon *daemon, struct error *err)
 {
     const struct clock *clock = clock_system();
-    if (command_load_config(&daemon->config, daemon->line, err) != 0 ||
-        http_global_init(err) != 0 || bridge_open(&daemon->bridge, daemon->config, clock, err) != 0)
+    if (command_load_config(&daemon->config, daemon->line, err) != 0)
+        return -1;
+    daemon->started = config_retain(daemon->config);
+    if (http_global_init(err) != 0 || bridge_open(&daemon->bridge, daemon->config, clock, err) != 0)
         return -1;
     daemon->events =
         (struct node_events){.context = daemon->bridge, .may_accept = bridge_may_accept};
@@ -66,6 +69,7 @@ static void daemon_close(struct daemon *daemon)
         node_free(daemon->node);
     bridge_free(daemon->bridge);
     http_global_cleanup();
+    config_release(daemon->started);
     config_release(daemon->config);
 }
 
@@ -78,7 +82,7 @@ static void reload(struct daemon *daemon)
         return;
     }
     char restart[256];
-    config_restart_keys(daemon->config, config, restart, sizeof restart);
+    config_restart_keys(daemon->started, config, restart, sizeof restart);
     if (restart[0])
         log_warning("serve", "changed, but only a restart takes it over: %s", restart);
     if (bridge_reconfigure(daemon->bridge, config, &err) != 0) {

@@ -167,6 +167,8 @@ ct() { echo "$AURABRIDGE_DICOM/CT_small.dcm"; }
     wait_until 20 studies_are completed 1
 }
 
+log_has() { [ "$(grep -c -- "$2" "$WORLD/bridge.log")" -eq "$1" ]; }
+
 @test "a reload names what needs a restart" {
     sandbox_start
     bridge_start
@@ -174,6 +176,14 @@ ct() { echo "$AURABRIDGE_DICOM/CT_small.dcm"; }
     kill -HUP "$BRIDGE_PID"
     wait_until 10 grep -q 'only a restart.*dicom.listen' "$WORLD/bridge.log"
     echoscu -aec AURABRIDGE 127.0.0.1 "$BRIDGE_PORT"
+    # The next reload says it again; once it is taken back there is nothing left to say.
+    kill -HUP "$BRIDGE_PID"
+    wait_until 10 log_has 2 'configuration reloaded'
+    log_has 2 'only a restart.*dicom.listen'
+    sed -i 's/listen: .*/listen: "127.0.0.1:0"/' "$WORLD/aurabridge.yaml"
+    kill -HUP "$BRIDGE_PID"
+    wait_until 10 log_has 3 'configuration reloaded'
+    log_has 2 'only a restart.*dicom.listen'
 }
 
 @test "open studies keep an entry that a reload removes" {
