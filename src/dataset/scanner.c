@@ -1,4 +1,4 @@
-/* The public face of the scanner, and inflation for the deflated transfer syntax.
+/* The public face of the scanner, and inflation for the deflated transfer syntaxes.
  *
  * Bytes go through zlib, a bounded window at a time, or straight to the element reader; what comes
  * out is forgotten at once, but for the wanted values. After the last byte of a deflate stream the
@@ -17,7 +17,6 @@
 
 #define IMPLICIT_LITTLE_ENDIAN "1.2.840.10008.1.2"
 #define EXPLICIT_BIG_ENDIAN    "1.2.840.10008.1.2.2"
-#define DEFLATED_LITTLE_ENDIAN "1.2.840.10008.1.2.1.99"
 
 #define INFLATED_PIECE_MAX 32768
 #define DEFLATED_PIECE_MAX 65536
@@ -39,6 +38,20 @@ struct dataset_scanner {
     struct attributes attributes;
     struct values values;
 };
+
+/* Transfer syntaxes whose whole data set is deflated (PS3.5 A.5 and its like). */
+static bool is_deflated(const char *transfer_syntax_uid)
+{
+    static const char *const deflated[] = {
+        "1.2.840.10008.1.2.1.99",  /* Deflated Explicit VR Little Endian */
+        "1.2.840.10008.1.2.4.95",  /* JPIP Referenced Deflate */
+        "1.2.840.10008.1.2.4.205", /* JPIP HTJ2K Referenced Deflate */
+    };
+    for (size_t i = 0; i < sizeof deflated / sizeof *deflated; i++)
+        if (strcmp(transfer_syntax_uid, deflated[i]) == 0)
+            return true;
+    return false;
+}
 
 static struct inflater *inflater_new(void)
 {
@@ -82,7 +95,7 @@ int dataset_scanner_new(struct dataset_scanner **out, const char *transfer_synta
         strncpy(scanner->fallback, default_character_set, sizeof scanner->fallback - 1);
     values_init(&scanner->values);
     element_reader_init(&scanner->reader, &scanner->values, encoding_of(transfer_syntax_uid));
-    if (strcmp(transfer_syntax_uid, DEFLATED_LITTLE_ENDIAN) == 0) {
+    if (is_deflated(transfer_syntax_uid)) {
         scanner->inflater = inflater_new();
         if (!scanner->inflater) {
             free(scanner);

@@ -129,6 +129,30 @@ static bool is_ascii_attribute(size_t index)
     }
 }
 
+static bool is_uid(size_t index)
+{
+    return index == ATTRIBUTE_SOP_CLASS_UID || index == ATTRIBUTE_SOP_INSTANCE_UID ||
+           index == ATTRIBUTE_STUDY_INSTANCE_UID || index == ATTRIBUTE_SERIES_INSTANCE_UID;
+}
+
+/* As it stands, less its padding: conversion leaves control characters and escapes out, and would
+ * make another UID of what is none. Such bytes become '?', so that it stays none. */
+static size_t copy_uid(char out[ATTRIBUTE_VALUE_SIZE], const uint8_t *bytes, size_t length)
+{
+    while (length > 0 && (bytes[length - 1] == ' ' || bytes[length - 1] == '\0'))
+        length--;
+    while (length > 0 && *bytes == ' ') {
+        bytes++;
+        length--;
+    }
+    if (length > ATTRIBUTE_VALUE_MAX)
+        length = ATTRIBUTE_VALUE_MAX;
+    for (size_t i = 0; i < length; i++)
+        out[i] = bytes[i] > ' ' && bytes[i] <= '~' ? (char)bytes[i] : '?';
+    out[length] = '\0';
+    return length;
+}
+
 static size_t convert_slot(const struct values *values, size_t index, char *out,
                            const char *character_set, const char *fallback)
 {
@@ -136,6 +160,8 @@ static size_t convert_slot(const struct values *values, size_t index, char *out,
     out[0] = '\0';
     if (!slot->whole)
         return 0;
+    if (is_uid(index))
+        return copy_uid(out, values->raw + slot->offset, slot->length);
     bool ascii = is_ascii_attribute(index);
     return charset_to_utf8(out, ATTRIBUTE_VALUE_SIZE, ascii ? "" : character_set,
                            ascii ? NULL : fallback,

@@ -10,7 +10,6 @@
 #define IMPLICIT    "1.2.840.10008.1.2"
 #define EXPLICIT    "1.2.840.10008.1.2.1"
 #define BIG         "1.2.840.10008.1.2.2"
-#define DEFLATED    "1.2.840.10008.1.2.1.99"
 #define JPEG        "1.2.840.10008.1.2.4.50"
 #define STUDY_UID   "1.2.3.4.5"
 #define VALUES_LEFT 13 /* of 16, after three wanted ones that are not recorded anyway */
@@ -378,6 +377,34 @@ static void test_wanted_values(void)
     dataset_scanner_free(scanner);
 }
 
+/* What is no UID on the wire must not become one by what conversion leaves out. */
+static void test_uids_are_not_converted(void)
+{
+    static const struct {
+        const char *value;
+        size_t length;
+        const char *taken;
+    } rows[] = {
+        {"1.2.3\0", 6, "1.2.3"},      {" 1.2.3  ", 8, "1.2.3"},
+        {"1.2\0.3", 6, "1.2?.3"},     {"1.2\1.3", 6, "1.2?.3"},
+        {"1.2\x1B(B3", 7, "1.2?(B3"}, {"1.2\x81.3", 6, "1.2?.3"},
+        {"1.2\\1.3", 7, "1.2\\1.3"},  {"\0\0", 2, ""},
+    };
+    static const uint32_t tags[] = {0x00080016, 0x00080018, 0x0020000D, 0x0020000E};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        for (size_t t = 0; t < sizeof tags / sizeof *tags; t++) {
+            start(&encodings[1]);
+            sample_header(&sample, tags[t], "UI", (uint32_t)rows[i].length);
+            sample_bytes(&sample, rows[i].value, rows[i].length);
+            struct dataset_result result;
+            struct dataset_scanner *scanner =
+                scan(EXPLICIT, sample.bytes, sample.length, SAMPLE_MAX, &result);
+            CU_ASSERT_STRING_EQUAL(dataset_scanner_value(scanner, tags[t]), rows[i].taken);
+            dataset_scanner_free(scanner);
+        }
+    }
+}
+
 /* Texts as long as they may be leave room for the UIDs. */
 static void test_uids_survive_long_texts(void)
 {
@@ -445,6 +472,11 @@ static size_t deflate_sample(uint8_t *out, size_t size, size_t zeros)
     return length;
 }
 
+/* Deflated Explicit VR Little Endian, JPIP Referenced Deflate, JPIP HTJ2K Referenced Deflate. */
+static const char *const deflated_syntaxes[] = {"1.2.840.10008.1.2.1.99", "1.2.840.10008.1.2.4.95",
+                                                "1.2.840.10008.1.2.4.205"};
+#define DEFLATED deflated_syntaxes[0]
+
 /* 64 MiB of zeros come out of 64 KiB: lengths are followed, memory stays. */
 static void test_deflated(void)
 {
@@ -456,9 +488,12 @@ static void test_deflated(void)
     size_t length = deflate_sample(deflated, sizeof deflated, pixels);
     CU_ASSERT(length < pixels / 900);
     deflated[length] = 0; /* the padding byte of PS3.5 A.5 */
-    for (size_t chunk = 1; chunk <= sizeof deflated; chunk = chunk * 50 + 1) {
+    size_t chunk = 1;
+    for (size_t i = 0; i < sizeof deflated_syntaxes / sizeof *deflated_syntaxes; i++) {
         struct dataset_result result;
-        struct dataset_scanner *scanner = scan(DEFLATED, deflated, length + 1, chunk, &result);
+        struct dataset_scanner *scanner =
+            scan(deflated_syntaxes[i], deflated, length + 1, chunk, &result);
+        chunk = chunk * 500 + 1;
         CU_ASSERT_EQUAL(result.ending, DATASET_COMPLETE);
         CU_ASSERT_EQUAL(result.offset, sample.length + pixels);
         CU_ASSERT_STRING_EQUAL(get(scanner, ATTRIBUTE_STUDY_INSTANCE_UID), STUDY_UID);
@@ -489,6 +524,7 @@ static CU_TestInfo cases[] = {SUITE_CASE(test_every_encoding_and_vr),
                               SUITE_CASE(test_depth),
                               SUITE_CASE(test_nonsense),
                               SUITE_CASE(test_wanted_values),
+                              SUITE_CASE(test_uids_are_not_converted),
                               SUITE_CASE(test_uids_survive_long_texts),
                               SUITE_CASE(test_default_character_set),
                               SUITE_CASE(test_header_done_at_pixel_data),
