@@ -265,6 +265,18 @@ PY
     grep -q 'see dicom.idle_timeout' log
 }
 
+@test "while places are short, idle associations are aborted after 60 s" {
+    start_node --hasten --set dicom.max_associations=8 --set dicom.idle_timeout=1h \
+        --set dicom.association_timeout=5m --set dicom.pdu_timeout=1h
+    # Ten times as fast: one association may be idle for 80 s.
+    send --echo --hold 8
+    # Seven of eight places are taken: no association may be for longer than 60 s.
+    send --echo --associations 7 --hold 60 > held 2>&1 3>&- &
+    sender=$!
+    wait_until grep -q 'aborted by us, nothing or too little came in time.*1 echoes' log
+    kill "$sender"
+}
+
 @test "a PDU that does not come to its end is given up after pdu_timeout" {
     start_node --set dicom.pdu_timeout=1s
     for fault in half-pdu slow; do
