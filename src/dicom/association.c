@@ -180,7 +180,8 @@ static const char *ending(const struct conversation *conversation, enum dul_even
         return "aborted by us, the peer broke the protocol";
     switch (transport_state(conversation->transport)) {
     case TRANSPORT_LATE:
-        return "aborted by us, nothing or too little came in time (see dicom.idle_timeout, 60 s while "
+        return "aborted by us, nothing or too little came in time (see dicom.idle_timeout, 60 s "
+               "while "
                "places are short, and dicom.pdu_timeout)";
     case TRANSPORT_WOKEN:
         return "aborted by us, the node stops";
