@@ -69,8 +69,12 @@ int spool_read(int *fd, const struct spool *spool, const char *name, struct erro
 /* Whether a published file is there with `size` bytes. */
 bool spool_has(const struct spool *spool, const char *name, uint64_t size);
 
-/* Removes a published file, and its folder when that is empty; an absent one is fine. */
+/* Removes a published file, and its folder when that is empty; an absent one is fine. After power
+ * loss it may be there again. */
 int spool_remove(struct spool *spool, const char *name, struct error *err);
+
+/* As spool_remove, and for good: when it returns 0, no power loss brings the file back. */
+int spool_remove_durably(struct spool *spool, const char *name, struct error *err);
 
 /* Reads the attributes of a published file again; `tags` are `count` (≤ 16) further elements whose
  * UTF-8 texts go to values[i]. */

@@ -19,7 +19,9 @@ static int clean_instance(void *context, const struct ledger_instance *instance)
     struct cleaning *cleaning = context;
     if (!instance->file_name[0])
         return 0;
-    if (spool_remove(cleaning->spool, instance->file_name, cleaning->err) != 0)
+    /* For good, before the row lets go of it: of a discarded or forgotten study, a file that came
+     * back would be new, and go up. */
+    if (spool_remove_durably(cleaning->spool, instance->file_name, cleaning->err) != 0)
         return -1;
     return ledger_file_removed(cleaning->ledger, instance->id, cleaning->err);
 }

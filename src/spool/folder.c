@@ -86,19 +86,39 @@ int spool_folder_take(struct spool *spool, const char *part_path, const char *fo
     return result;
 }
 
-int spool_remove(struct spool *spool, const char *name, struct error *err)
+/* `*remains`: the folder holds other files still, and its entry for this one may not be durable. */
+static int remove_file(struct spool *spool, const char *name, bool *remains,
+                       char folder_path[FS_PATH_MAX], struct error *err)
 {
     char folder[STORED_NAME_SIZE];
     char path[FS_PATH_MAX];
     if (spool_name_check(folder, name, err) != 0 || fs_join(path, spool->studies, name, err) != 0 ||
-        fs_remove(path, err) != 0 || fs_join(path, spool->studies, folder, err) != 0)
+        fs_remove(path, err) != 0 || fs_join(folder_path, spool->studies, folder, err) != 0)
         return -1;
-    if (rmdir(path) != 0) {
-        if (errno == ENOTEMPTY || errno == EEXIST || errno == ENOENT)
+    *remains = false;
+    if (rmdir(folder_path) != 0) {
+        *remains = errno == ENOTEMPTY || errno == EEXIST;
+        if (*remains || errno == ENOENT)
             return 0;
-        return error_errno(err, errno, "removing folder %s", path);
+        return error_errno(err, errno, "removing folder %s", folder_path);
     }
-    /* Syncing once per study is enough: a single file that comes back after power loss has a row
-     * still, and recovery knows it as a resend. */
     return fs_sync_directory(spool->studies, err);
+}
+
+int spool_remove(struct spool *spool, const char *name, struct error *err)
+{
+    /* Syncing once per study is enough here: a resent or superseded file that comes back after
+     * power loss has a row still, and recovery knows it as a resend. */
+    bool remains;
+    char folder_path[FS_PATH_MAX];
+    return remove_file(spool, name, &remains, folder_path, err);
+}
+
+int spool_remove_durably(struct spool *spool, const char *name, struct error *err)
+{
+    bool remains;
+    char folder_path[FS_PATH_MAX];
+    if (remove_file(spool, name, &remains, folder_path, err) != 0)
+        return -1;
+    return remains ? fs_sync_directory(folder_path, err) : 0;
 }

@@ -446,6 +446,26 @@ static void test_open_failures(void)
     fixture_close(&fixture);
 }
 
+/* A file of a discarded study that came back with the power would be new. */
+static void test_durable_removal_syncs_the_folder(void)
+{
+    struct fixture fixture;
+    struct stored_instance stored;
+    char first[STORED_NAME_SIZE], second[STORED_NAME_SIZE];
+    fixture_open(&fixture);
+    CU_ASSERT_EQUAL_FATAL(fixture_store(&fixture, "1.2.3.4", 10, 100, &stored, first), 0);
+    CU_ASSERT_EQUAL_FATAL(fixture_store(&fixture, "1.2.3.5", 10, 100, &stored, second), 0);
+    unsigned before = atomic_load(&fsyncs);
+    CU_ASSERT_EQUAL(spool_remove_durably(fixture.spool, first, &fixture.err), 0);
+    CU_ASSERT_EQUAL(atomic_load(&fsyncs), before + 1); /* the folder, which stays */
+    CU_ASSERT_EQUAL(fixture_files(&fixture, "studies"), 1);
+    CU_ASSERT_EQUAL(spool_remove_durably(fixture.spool, second, &fixture.err), 0);
+    CU_ASSERT_EQUAL(atomic_load(&fsyncs), before + 2); /* studies/, which lost the folder */
+    CU_ASSERT_EQUAL(spool_remove_durably(fixture.spool, second, &fixture.err), 0);
+    CU_ASSERT_EQUAL(fixture_files(&fixture, "studies"), 0);
+    fixture_close(&fixture);
+}
+
 static CU_TestInfo cases[] = {SUITE_CASE(test_bytes_and_digests),
                               SUITE_CASE(test_attributes_and_name),
                               SUITE_CASE(test_modes),
@@ -458,6 +478,7 @@ static CU_TestInfo cases[] = {SUITE_CASE(test_bytes_and_digests),
                               SUITE_CASE(test_what_is_synced),
                               SUITE_CASE(test_folder_comes_and_goes),
                               SUITE_CASE(test_removal_keeps_the_others),
+                              SUITE_CASE(test_durable_removal_syncs_the_folder),
                               SUITE_CASE(test_lock),
                               SUITE_CASE(test_open_failures),
                               CU_TEST_INFO_NULL};
