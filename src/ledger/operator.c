@@ -110,8 +110,13 @@ static int release(struct ledger *ledger, struct database *database, void *argum
     if (database_change(database, "UPDATE study SET released=1 WHERE id=?1",
                         VALUES(INTEGER(wish->id)), err) < 0)
         return -1;
-    enum study_state to = row.study.destination[0] ? STUDY_READY : STUDY_UNROUTED;
-    return study_change(ledger, database, &wish->change, &row, to, "released by an operator", err);
+    bool has_route = row.study.destination[0] != '\0';
+    return study_change(ledger, database, &wish->change, &row,
+                        has_route ? STUDY_READY : STUDY_UNROUTED,
+                        has_route ? "released by an operator"
+                                  : "released by an operator; no entry of the AE-title map matched "
+                                    "its sender when it came",
+                        err);
 }
 
 int ledger_study_release(struct ledger *ledger, int64_t id, const char *patient_id,

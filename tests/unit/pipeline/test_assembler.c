@@ -163,6 +163,25 @@ static void test_two_patients_are_quarantined(void)
     bench_close(&bench);
 }
 
+/* The map was mended while the study was in quarantine. */
+static void test_released_study_without_route_is_looked_at_again(void)
+{
+    struct bench bench;
+    bench_open(&bench, nobody);
+    bench_assemble(&bench);
+    (void)SEND(&bench, .sop = "1.2.3.1", .patient = "PAT1");
+    (void)SEND(&bench, .sop = "1.2.3.2", .patient = "PAT2");
+    bench_hang_up(&bench, 0);
+    bench_pass(&bench, BENCH_QUIET_MS);
+    CU_ASSERT_TRUE(bench_becomes(&bench, 1, STUDY_QUARANTINED));
+    bench_reload(&bench, ct_alone);
+    CU_ASSERT_EQUAL(ledger_study_release(bench.bridge->ledger, 1, "PAT1", NULL, &bench.err), 0);
+    bridge_reroute(bench.bridge);
+    CU_ASSERT_TRUE(bench_becomes(&bench, 1, STUDY_READY));
+    CU_ASSERT_STRING_EQUAL(bench_study(&bench, 1).entry_name, "ct");
+    bench_close(&bench);
+}
+
 /* Nothing may go up without the context that it was to have. */
 static void test_lost_entry_is_told_and_waits(void)
 {
@@ -220,6 +239,7 @@ static CU_TestInfo cases[] = {
     SUITE_CASE(test_map_that_comes_while_it_is_received_routes_it),
     SUITE_CASE(test_map_of_a_restart_routes_it),
     SUITE_CASE(test_two_patients_are_quarantined),
+    SUITE_CASE(test_released_study_without_route_is_looked_at_again),
     SUITE_CASE(test_lost_entry_is_told_and_waits),
     SUITE_CASE(test_clock_that_ran_ahead_is_repaired),
     CU_TEST_INFO_NULL,
