@@ -223,8 +223,9 @@ int ledger_instance_drop(struct ledger *ledger, int64_t instance_id, const char 
 int ledger_series_elsewhere(struct ledger *ledger, bool *elsewhere, int64_t study_id,
                             const char *series_instance_uid, struct error *err);
 
-/* The PatientID and issuer that the other generations of the study uploaded or hold: writes the
- * first non-discarded one that differs from these to none/true. */
+/* Whether another generation of the study, not discarded, uploaded or holds an instance of another
+ * patient: its PatientID differs, or both name an issuer and those differ. As within a study, an
+ * instance without PatientID, or without issuer, contradicts nobody. */
 int ledger_other_patient(struct ledger *ledger, bool *differs, int64_t study_id,
                          const char *patient_id, const char *issuer, struct error *err);
 

@@ -45,6 +45,7 @@ int patients_are_mixed(bool *mixed, struct ledger *ledger, int64_t study_id, str
 {
     struct patients *patients = NULL;
     const struct patient *first = NULL;
+    const char *issuer = "";
     *mixed = false;
     if (patients_list(&patients, ledger, study_id, err) != 0)
         return -1;
@@ -52,12 +53,14 @@ int patients_are_mixed(bool *mixed, struct ledger *ledger, int64_t study_id, str
         const struct patient *patient = &patients->items[i];
         if (!patient->id[0])
             continue;
-        *mixed |= first != NULL;
         first = first ? first : patient;
+        issuer = issuer[0] ? issuer : patient->issuer;
+        *mixed |= strcmp(patient->id, first->id) != 0 ||
+                  (patient->issuer[0] && strcmp(patient->issuer, issuer) != 0);
     }
     int failed = 0;
     if (first && !*mixed)
-        failed = ledger_other_patient(ledger, mixed, study_id, first->id, first->issuer, err);
+        failed = ledger_other_patient(ledger, mixed, study_id, first->id, issuer, err);
     free(patients);
     return failed;
 }

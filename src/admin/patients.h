@@ -26,7 +26,8 @@ int patients_list(struct patients **out, struct ledger *ledger, int64_t study_id
                   struct error *err);
 
 /* Whether instances of one patient id (and issuer) are mixed with those of another, within the
- * study or with its other generations. An empty patient id is no patient of its own. */
+ * study or with its other generations, by validation's rule. An empty patient id is no patient of
+ * its own, and an empty issuer no issuer of its own. */
 int patients_are_mixed(bool *mixed, struct ledger *ledger, int64_t study_id, struct error *err);
 
 #endif

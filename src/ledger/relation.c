@@ -47,7 +47,8 @@ static int ask_patient(struct ledger *ledger, struct database *database, void *a
         "SELECT EXISTS(SELECT 1 FROM study o CROSS JOIN study s ON s.route_key=o.route_key AND "
         "s.study_instance_uid=o.study_instance_uid AND s.forgotten=0 AND s.id<>o.id AND "
         "s.state<>'discarded' CROSS JOIN instance i ON i.study_id=s.id AND i.disposition='stored' "
-        "AND (i.patient_id<>?2 OR i.issuer<>?3) WHERE o.id=?1)";
+        "AND i.patient_id<>'' AND (i.patient_id<>?2 OR (i.issuer<>?3 AND i.issuer<>'' AND ?3<>'')) "
+        "WHERE o.id=?1)";
     return database_number(
                database, &question->answer, sql,
                VALUES(INTEGER(question->study_id), TEXT(question->first), TEXT(question->second)),

@@ -105,7 +105,7 @@ static int conclude_patient(struct check *check, char *reason, size_t size)
     if (check->patient_count > 1) {
         (void)snprintf(reason, size,
                        "two patients: one patient id of %s%zu issuers among %" PRIu64
-                       " instances; release or discard",
+                       " instances; release with --patient-id or discard",
                        check->more_patients ? "more than " : "", check->patient_count,
                        check->instances);
         return 0;

@@ -180,7 +180,12 @@ static void test_other_patient(void)
     SEND(bench, .sop = "2", .patient = "A", .issuer = "H");
     CU_ASSERT_FALSE(differs(bench, 2, "A", "H"));
     CU_ASSERT_TRUE(differs(bench, 2, "B", "H"));
-    CU_ASSERT_TRUE(differs(bench, 2, "A", ""));
+    CU_ASSERT_TRUE(differs(bench, 2, "A", "G"));
+    /* As within a study: who names no issuer, or no patient, contradicts nobody. */
+    CU_ASSERT_FALSE(differs(bench, 2, "A", ""));
+    SEND(bench, .sop = "6", .patient = "", .issuer = "");
+    SEND(bench, .sop = "7", .patient = "A", .issuer = "");
+    CU_ASSERT_FALSE(differs(bench, 1, "A", "H"));
     /* Its own instances, another route's and another study's do not count. */
     CU_ASSERT_FALSE(differs(bench, 1, "A", "H"));
     SEND(bench, .sop = "3", .patient = "C", .issuer = "H", .route = "bbbbbbbbbbbbbbbb");
