@@ -68,6 +68,10 @@ struct ledger_arrival_outcome {
     int64_t study_id;                       /* that it belongs to, or that it resends */
     bool study_opened;                      /* this arrival opened the study row */
     char superseded_file[STORED_NAME_SIZE]; /* replaced by this one; remove it. "" when none */
+    /* ARRIVAL_RESEND of a stored instance: its row and its file, else 0 and "". */
+    int64_t resent_id;
+    uint64_t resent_size;
+    char resent_file[STORED_NAME_SIZE];
 };
 
 /* Records an arrival. Identical means the same SOP Instance UID and data set digest as any version
@@ -256,6 +260,11 @@ int ledger_files(struct ledger *ledger,
                  int (*visit)(void *context, int64_t study_id, int64_t instance_id,
                               const char *file_name, uint64_t file_size),
                  void *context, struct error *err);
+/* The stored instance's file `lost` is gone from the spool, and the same data set has come again in
+ * the arrival's file: the row names that one from now on. LEDGER_CONFLICT when the row does not
+ * name `lost` any more, is not stored, or has another data set. */
+int ledger_file_replaced(struct ledger *ledger, int64_t instance_id, const char *lost,
+                         const struct ledger_arrival *arrival, struct error *err);
 /* The row's file is gone or not needed any more; the row stays. */
 int ledger_file_removed(struct ledger *ledger, int64_t instance_id, struct error *err);
 /* Ends all leases; studies found in validating stay there and are due at once, so that

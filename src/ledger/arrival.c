@@ -154,6 +154,9 @@ int ledger_instance_received(struct ledger *ledger, struct ledger_arrival_outcom
     out->study_opened = reception.opened.id != 0;
     if (decision->replaced_id != 0)
         memcpy(out->superseded_file, decision->replaced_file, sizeof out->superseded_file);
+    out->resent_id = decision->resent_id;
+    out->resent_size = decision->resent_bytes;
+    memcpy(out->resent_file, decision->resent_file, sizeof out->resent_file);
     if (out->study_opened && reception.opened.number > 0)
         log_info("ledger",
                  "study S%" PRId64 " %s: receiving (supplement %" PRId64 " of S%" PRId64

@@ -13,6 +13,9 @@ struct decision {
     uint64_t replaced_bytes;              /* of its file */
     bool replaced_is_truncated;           /* it counts among the truncated */
     char replaced_file[STORED_NAME_SIZE]; /* "" when it has none */
+    int64_t resent_id;                    /* stored instance row that has the same data set */
+    uint64_t resent_bytes;
+    char resent_file[STORED_NAME_SIZE];
 };
 
 int arrival_decide(struct database *database, struct decision *out,

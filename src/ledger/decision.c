@@ -61,6 +61,22 @@ static void note_holder(struct holders *holders, struct decision *out, sqlite3_s
     out->replaced_is_truncated = sqlite3_column_int64(row, 6) != DATASET_COMPLETE;
 }
 
+static void note_resend(struct decision *out, sqlite3_stmt *row, enum study_state state)
+{
+    char disposition[16];
+    row_text(disposition, sizeof disposition, row, 2);
+    out->study_id = sqlite3_column_int64(row, 1);
+    out->is_receiving = state == STUDY_RECEIVING;
+    out->kind = state == STUDY_COMPLETED ? ARRIVAL_SWALLOWED_RESEND : ARRIVAL_RESEND;
+    bool has_file =
+        out->kind == ARRIVAL_RESEND && strcmp(disposition, disposition_name(INSTANCE_STORED)) == 0;
+    out->resent_id = has_file ? sqlite3_column_int64(row, 0) : 0;
+    out->resent_bytes = has_file ? row_count(row, 5) : 0;
+    out->resent_file[0] = '\0';
+    if (has_file)
+        row_text(out->resent_file, sizeof out->resent_file, row, 4);
+}
+
 /* Returns 1 when the arrival is a resend, and `*out` says of which study. */
 static int find_holders(struct database *database, struct holders *holders, struct decision *out,
                         const struct ledger_arrival *arrival, struct error *err)
@@ -83,9 +99,7 @@ static int find_holders(struct database *database, struct holders *holders, stru
         note_holder(holders, out, row, state);
         if (is_resend_of(row, arrival)) {
             is_resend = 1;
-            out->study_id = sqlite3_column_int64(row, 1);
-            out->is_receiving = state == STUDY_RECEIVING;
-            out->kind = state == STUDY_COMPLETED ? ARRIVAL_SWALLOWED_RESEND : ARRIVAL_RESEND;
+            note_resend(out, row, state);
         }
     }
     return found < 0 ? -1 : is_resend;

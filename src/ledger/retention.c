@@ -121,6 +121,56 @@ int ledger_file_removed(struct ledger *ledger, int64_t instance_id, struct error
     return ledger_change(ledger, remove_file, &instance_id, err);
 }
 
+struct replacement {
+    int64_t id;
+    const char *lost;
+    const struct ledger_arrival *arrival;
+};
+
+static int replace_file(struct ledger *ledger, struct database *database, void *argument,
+                        struct error *err)
+{
+    (void)ledger;
+    const struct replacement *wanted = argument;
+    const struct ledger_arrival *arrival = wanted->arrival;
+    const struct stored_instance *stored = arrival->instance;
+    sqlite3_stmt *row = NULL;
+    int found = database_query(
+        database, &row,
+        "SELECT study_id,file_size FROM instance WHERE id=?1 AND file_name=?2 AND "
+        "data_set_sha256=?3 AND disposition='stored'",
+        VALUES(INTEGER(wanted->id), TEXT(wanted->lost), BLOB(stored->data_set_sha256, SHA256_SIZE)),
+        err);
+    if (found < 0)
+        return -1;
+    if (found == 0) {
+        (void)error_set(err, "instance %" PRId64 " has another file by now", wanted->id);
+        return LEDGER_CONFLICT;
+    }
+    int64_t study_id = sqlite3_column_int64(row, 0), size = sqlite3_column_int64(row, 1);
+    row_done(row);
+    if (database_change(database,
+                        "UPDATE instance SET file_name=?2,file_crc32=?3,file_size=?4,"
+                        "data_set_offset=?5,transfer_syntax_uid=?6 WHERE id=?1",
+                        VALUES(INTEGER(wanted->id), TEXT(arrival->file_name),
+                               INTEGER(stored->file_crc32), INTEGER(stored->file_size),
+                               INTEGER(stored->data_set_offset),
+                               TEXT(arrival->request->transfer_syntax_uid)),
+                        err) < 0 ||
+        database_change(database, "UPDATE study SET bytes=bytes+?2-?3 WHERE id=?1",
+                        VALUES(INTEGER(study_id), INTEGER(stored->file_size), INTEGER(size)),
+                        err) < 0)
+        return -1;
+    return 0;
+}
+
+int ledger_file_replaced(struct ledger *ledger, int64_t instance_id, const char *lost,
+                         const struct ledger_arrival *arrival, struct error *err)
+{
+    struct replacement wanted = {.id = instance_id, .lost = lost, .arrival = arrival};
+    return ledger_change(ledger, replace_file, &wanted, err);
+}
+
 static int recover(struct ledger *ledger, struct database *database, void *argument,
                    struct error *err)
 {

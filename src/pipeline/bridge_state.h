@@ -40,6 +40,13 @@ void bridge_wait(struct bridge *bridge, uint64_t *seen, int64_t until_ms);
 /* reception.c */
 void reception_init(struct bridge *bridge);
 
+/* mend.c: after the arrival was recorded as `outcome` and before it is acknowledged: whether its
+ * file is needed. A resend's is where the file of the one it repeats is missing or short; the row
+ * then names the new one. Returns 0 or -1. */
+int mend_by_resend(bool *is_needed, struct bridge *bridge,
+                   const struct ledger_arrival_outcome *outcome,
+                   const struct ledger_arrival *arrival, struct error *err);
+
 /* assembler.c: the thread's function; and one study through completion, validation and routing. */
 void *assembler_run(void *bridge);
 /* An association holds the study no more (it ended, or turned to another study): its end may come

@@ -120,12 +120,12 @@ static void log_ending(const struct instance *instance, const struct dataset_res
 }
 
 static void after_record(struct instance *instance, const struct ledger_arrival_outcome *outcome,
-                         const char *file_name)
+                         const char *file_name, bool is_needed)
 {
     struct bridge *bridge = instance->bridge;
     struct error err;
     /* The row decides; a file that no row names is removed now, or by recovery. */
-    if (outcome->kind != ARRIVAL_STORED && spool_remove(bridge->spool, file_name, &err) != 0)
+    if (!is_needed && spool_remove(bridge->spool, file_name, &err) != 0)
         log_warning("reception", "a resent file stays until the next start: %s", err.text);
     if (outcome->superseded_file[0] &&
         spool_remove(bridge->spool, outcome->superseded_file, &err) != 0)
@@ -183,12 +183,14 @@ static int publish_and_record(struct instance *instance, const struct stored_ins
         .changed_duplicate = config->study.on_changed_duplicate,
     };
     struct ledger_arrival_outcome outcome;
-    if (ledger_instance_received(bridge->ledger, &outcome, &arrival, &err) != 0) {
+    bool is_needed = true;
+    if (ledger_instance_received(bridge->ledger, &outcome, &arrival, &err) != 0 ||
+        mend_by_resend(&is_needed, bridge, &outcome, &arrival, &err) != 0) {
         take_back(bridge, file_name);
         refuse_for_disk(instance, answer, -1, &err);
         return -1;
     }
-    after_record(instance, &outcome, file_name);
+    after_record(instance, &outcome, file_name, is_needed);
     return 0;
 }
 

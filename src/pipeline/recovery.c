@@ -61,7 +61,10 @@ static int record_found(struct recovery *recovery, const struct spool_found *fou
     if (outcome.superseded_file[0] &&
         spool_remove(bridge->spool, outcome.superseded_file, recovery->err) != 0)
         return -1;
-    if (outcome.kind != ARRIVAL_STORED)
+    bool is_needed = true;
+    if (mend_by_resend(&is_needed, bridge, &outcome, &arrival, recovery->err) != 0)
+        return -1;
+    if (!is_needed)
         return spool_remove(bridge->spool, found->name, recovery->err);
     recovery->adopted++;
     return 0;
@@ -99,6 +102,11 @@ static int look_at_row(void *context, int64_t study_id, int64_t instance_id, con
     struct bridge *bridge = recovery->bridge;
     if (spool_has(bridge->spool, file_name, file_size))
         return 0;
+    struct ledger_study study;
+    if (ledger_study(bridge->ledger, &study, study_id, recovery->err) != 0)
+        return -1;
+    if (study.state == STUDY_COMPLETED || study.state == STUDY_DISCARDED)
+        return 0; /* housekeeping was at it, and lets the row go the next time */
     recovery->missing++;
     log_error("recovery",
               "study S%" PRId64 ": the file %s of instance %" PRId64 " is missing or short",
@@ -106,14 +114,11 @@ static int look_at_row(void *context, int64_t study_id, int64_t instance_id, con
     if (study_id == recovery->last_missing_study)
         return 0;
     recovery->last_missing_study = study_id;
-    struct ledger_study study;
-    if (ledger_study(bridge->ledger, &study, study_id, recovery->err) != 0)
-        return -1;
     if (!study_state_allows(study.state, STUDY_QUARANTINED))
-        return 0; /* nothing is uploaded from it any more, or it is there already */
+        return 0; /* nothing is uploaded from it as it is, or it is there already */
     return ledger_advance(bridge->ledger, study_id, study.state, STUDY_QUARANTINED,
                           "files that the ledger names are missing from the spool; restore them "
-                          "and release the study, or discard it",
+                          "or have them sent again and release the study, or discard it",
                           recovery->err);
 }
 

@@ -124,3 +124,57 @@ PYTHON
     [ "$(archived_data_sets)" = "$(python3 "$AURABRIDGE_SUPPORT/data_sets.py" \
         "$AURABRIDGE_DICOM/MR_small.dcm")" ]
 }
+
+@test "a study released from quarantine takes the route that the map got meanwhile" {
+    sandbox_start
+    bridge_start
+    cp "$(ct)" "$WORLD/a.dcm"
+    cp "$(ct)" "$WORLD/b.dcm"
+    chmod u+w "$WORLD"/*.dcm
+    dcmodify -nb -gin -m '(0010,0020)=OTHER' "$WORLD/b.dcm"
+    raw_send --called CLINIC_A "$WORLD/a.dcm" "$WORLD/b.dcm"
+    wait_until 20 studies_are quarantined 1
+    printf -- '- {name: clinic, called: CLINIC_A, destination: main}\n' >>"$WORLD/ae-titles.yaml"
+    kill -HUP "$BRIDGE_PID"
+    wait_until 10 grep -q 'configuration reloaded' "$WORLD/bridge.log"
+    bridge release S1 --patient-id OTHER
+    wait_until 20 studies_are completed 1
+    [ "$(studies_query '.studies[0].entry')" = clinic ]
+}
+
+@test "an instance without issuer is of the patient whose id it has: within a study, in a supplement, at release" {
+    sandbox_start
+    config_write
+    printf -- '  require: [InstitutionalDepartmentName]\n' >>"$WORLD/ae-titles.yaml"
+    bridge_start
+    local name
+    for name in a b c; do
+        cp "$(ct)" "$WORLD/$name.dcm"
+        chmod u+w "$WORLD/$name.dcm"
+        dcmodify -nb -gin "$WORLD/$name.dcm"
+    done
+    dcmodify -nb -i '(0010,0021)=HOSPITAL' "$WORLD/a.dcm"
+    raw_send "$WORLD/a.dcm" "$WORLD/b.dcm"
+    wait_until 20 studies_are quarantined 1
+    [[ "$(studies_query '.studies[0].reason')" != *"two patients"* ]]
+    bridge release S1
+    wait_until 20 studies_are completed 1
+    raw_send "$WORLD/c.dcm"
+    wait_until 20 studies_are quarantined 1
+    [[ "$(studies_query '.studies[1].reason')" != *"two patients"* ]]
+}
+
+@test "a resend brings back an instance whose file was lost" {
+    sandbox_start
+    bridge_start --set study.quiet_period=60s
+    raw_send "$(ct)"
+    bridge_kill
+    rm "$WORLD"/spool/studies/*/*.dcm
+    bridge_start
+    [ "$(studies_query '.studies[0].state')" = quarantined ]
+    raw_send "$(ct)"
+    [ "$(find "$WORLD/spool/studies" -name '*.dcm' | wc -l)" = 1 ]
+    bridge release S1
+    wait_until 20 studies_are completed 1
+    [ "$(archived_data_sets)" = "$(python3 "$AURABRIDGE_SUPPORT/data_sets.py" "$(ct)")" ]
+}

@@ -23,6 +23,42 @@ static void test_files(void)
     bench_free(bench);
 }
 
+/* A file is lost, and the sender gives it again under another name. */
+static void test_lost_file_is_replaced(void)
+{
+    struct bench *bench = bench_new(true);
+    bool known = false;
+    SEND(bench, .sop = "1", .file = "a.dcm", .size = 10);
+    SEND(bench, .sop = "2", .file = "b.dcm", .size = 10);
+    const struct sent again = {.sop = "1", .file = "c.dcm", .size = 12};
+    struct ledger_arrival_outcome outcome = bench_send(bench, &again);
+    CU_ASSERT_EQUAL(outcome.kind, ARRIVAL_RESEND);
+    CU_ASSERT_EQUAL(outcome.resent_id, 1);
+    CU_ASSERT_EQUAL(outcome.resent_size, 10);
+    CU_ASSERT_STRING_EQUAL(outcome.resent_file, "a.dcm");
+    const struct ledger_arrival *arrival = bench_arrival(bench, &again);
+    CU_ASSERT_EQUAL(ledger_file_replaced(bench->ledger, 2, "b.dcm", arrival, &bench->err),
+                    LEDGER_CONFLICT); /* another data set */
+    CU_ASSERT_EQUAL(ledger_file_replaced(bench->ledger, 1, "a.dcm", arrival, &bench->err), 0);
+    CU_ASSERT_EQUAL(ledger_file_replaced(bench->ledger, 1, "a.dcm", arrival, &bench->err),
+                    LEDGER_CONFLICT);
+    CU_ASSERT_EQUAL(ledger_file_is_known(bench->ledger, "c.dcm", &known, NULL), 0);
+    CU_ASSERT_TRUE(known);
+    CU_ASSERT_EQUAL(ledger_file_is_known(bench->ledger, "a.dcm", &known, NULL), 0);
+    CU_ASSERT_FALSE(known);
+    CU_ASSERT_EQUAL(bench_study(bench, 1).bytes, 22);
+    CU_ASSERT_EQUAL(bench_study(bench, 1).instances, 2);
+    CU_ASSERT_TRUE(bench_adds_up(bench));
+    /* What is new, completed or superseded has no file that a resend could be needed for. */
+    CU_ASSERT_EQUAL(SEND(bench, .sop = "3").resent_id, 0);
+    CU_ASSERT_EQUAL(
+        SEND(bench, .sop = "1", .version = 1, .policy = CHANGED_DUPLICATE_KEEP_FIRST).resent_id, 0);
+    CU_ASSERT_EQUAL(SEND(bench, .sop = "1", .version = 1).resent_id, 0);
+    bench_bring(bench, 1, STUDY_COMPLETED);
+    CU_ASSERT_EQUAL(SEND(bench, .sop = "1").resent_id, 0);
+    bench_free(bench);
+}
+
 struct files {
     struct ledger *ledger;
     unsigned count;
@@ -156,7 +192,11 @@ static void test_totals(void)
     bench_free(bench);
 }
 
-static CU_TestInfo cases[] = {SUITE_CASE(test_files),          SUITE_CASE(test_all_files),
-                              SUITE_CASE(test_clean_and_trim), SUITE_CASE(test_trim_many),
-                              SUITE_CASE(test_totals),         CU_TEST_INFO_NULL};
+static CU_TestInfo cases[] = {SUITE_CASE(test_files),
+                              SUITE_CASE(test_all_files),
+                              SUITE_CASE(test_lost_file_is_replaced),
+                              SUITE_CASE(test_clean_and_trim),
+                              SUITE_CASE(test_trim_many),
+                              SUITE_CASE(test_totals),
+                              CU_TEST_INFO_NULL};
 SUITE_MAIN("ledger: retention", cases)

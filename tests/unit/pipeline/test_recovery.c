@@ -113,6 +113,52 @@ static void test_missing_or_short_file_quarantines(void)
     }
 }
 
+/* What is acknowledged as known must be there: a resend mends what was lost. */
+static void test_resend_takes_the_place_of_a_lost_file(void)
+{
+    for (int is_short = 0; is_short < 2; is_short++) {
+        struct bench bench;
+        char path[600];
+        bench_open(&bench, NULL);
+        (void)SEND(&bench, .sop = "1.2.3.1");
+        bench_stop(&bench);
+        only_file(&bench, path);
+        CU_ASSERT_EQUAL(is_short ? truncate(path, 10) : unlink(path), 0);
+        bench_start(&bench, NULL);
+        CU_ASSERT_EQUAL(SEND(&bench, .sop = "1.2.3.1").status, DIMSE_SUCCESS);
+        CU_ASSERT_EQUAL(bench_files(&bench, "studies"), 1);
+        CU_ASSERT_EQUAL(SEND(&bench, .sop = "1.2.3.1").status, DIMSE_SUCCESS);
+        CU_ASSERT_EQUAL(bench_files(&bench, "studies"), 1);
+        CU_ASSERT_EQUAL(bench_study(&bench, 1).instances, 1);
+        CU_ASSERT_EQUAL(bench_study(&bench, 1).resends, 2);
+        /* Released, it stays so over a restart: nothing is missing any more. */
+        CU_ASSERT_EQUAL(ledger_study_release(bench.bridge->ledger, 1, NULL, NULL, &bench.err), 0);
+        bench_stop(&bench);
+        bench_start(&bench, NULL);
+        CU_ASSERT_EQUAL(bench_study(&bench, 1).state, STUDY_READY);
+        bench_close(&bench);
+    }
+}
+
+/* Killed between the record of the resend and the change of the row. */
+static void test_resend_without_row_takes_the_place_of_a_lost_file(void)
+{
+    struct bench bench;
+    char path[600], copy[640];
+    bench_open(&bench, NULL);
+    (void)SEND(&bench, .sop = "1.2.3.1");
+    bench_stop(&bench);
+    only_file(&bench, path);
+    (void)snprintf(copy, sizeof copy, "%s", path);
+    memcpy(copy + strlen(copy) - strlen("0123456789abcdef.dcm"), "0123456789abcdef", 16);
+    CU_ASSERT_EQUAL(rename(path, copy), 0);
+    bench_start(&bench, NULL);
+    CU_ASSERT_EQUAL(bench_study(&bench, 1).state, STUDY_RECEIVING);
+    CU_ASSERT_EQUAL(bench_study(&bench, 1).instances, 1);
+    CU_ASSERT_EQUAL(bench_files(&bench, "studies"), 1);
+    bench_close(&bench);
+}
+
 static void test_half_received_files_go(void)
 {
     struct bench bench;
@@ -205,6 +251,8 @@ static CU_TestInfo cases[] = {
     SUITE_CASE(test_files_without_rows_are_adopted_as_received),
     SUITE_CASE(test_damaged_entry_does_not_stop_the_bridge),
     SUITE_CASE(test_missing_or_short_file_quarantines),
+    SUITE_CASE(test_resend_takes_the_place_of_a_lost_file),
+    SUITE_CASE(test_resend_without_row_takes_the_place_of_a_lost_file),
     SUITE_CASE(test_half_received_files_go),
     SUITE_CASE(test_foreign_file_is_left_alone),
     SUITE_CASE(test_sender_that_was_cut_off_has_a_quiet_period),
