@@ -179,6 +179,8 @@ int ledger_study_due(struct ledger *ledger, int64_t *id, int64_t now_ms, int64_t
 int ledger_claim(struct ledger *ledger, struct ledger_study *out, const char *destination,
                  const char *owner, int64_t now_ms, int64_t lease_ms, int64_t *next_ms,
                  struct error *err);
+/* The first earlier generation for whose sake ledger_claim passes the study over, or 0. */
+int ledger_study_behind(struct ledger *ledger, int64_t *earlier_id, int64_t id, struct error *err);
 int ledger_release_claim(struct ledger *ledger, int64_t id, struct error *err);
 
 /* Records the upload's progress as a whole. The offset alone need not be durable at once. */

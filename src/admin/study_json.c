@@ -48,7 +48,26 @@ static bool has_destination(struct bridge *bridge, const struct ledger_study *st
     return has;
 }
 
-/* A waiting study's reason is its destination's, while that is paused or missing. */
+/* "" when it waits for none. Uploads of a study go in order; where a later one holds other versions
+ * of instances, one that a person has to decide about stands before it too. */
+static void explain_earlier(const struct operate_target *target, const struct ledger_study *study,
+                            char *text, size_t size)
+{
+    int64_t id = 0;
+    struct ledger_study earlier;
+    text[0] = '\0';
+    if (study->generation == 0 || ledger_study_behind(target->ledger, &id, study->id, NULL) != 0 ||
+        id == 0 || ledger_study(target->ledger, &earlier, id, NULL) != 0)
+        return;
+    bool needs_person = earlier.state == STUDY_QUARANTINED || earlier.state == STUDY_UNROUTED;
+    (void)snprintf(text, size,
+                   "waits for S%" PRId64 ", an earlier upload of this study that is %s%s", id,
+                   study_state_name(earlier.state),
+                   needs_person ? " and holds other versions of its instances" : "");
+}
+
+/* A waiting study's reason is its destination's, while that is paused or missing, or that of the
+ * upload before it. */
 static int set_reason(struct json *object, const struct operate_target *target,
                       const struct ledger_study *study)
 {
@@ -68,6 +87,8 @@ static int set_reason(struct json *object, const struct operate_target *target,
         (void)snprintf(text, sizeof text, "destination %s is paused: %s", study->destination,
                        pause);
     else
+        explain_earlier(target, study, text, sizeof text);
+    if (!text[0])
         text_copy(text, sizeof text, study->reason);
     int failed = json_set_string(object, "reason", text);
     failed |= set_time(object, "retry_at", pause[0] ? until : study->retry_at_ms);

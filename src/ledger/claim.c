@@ -7,12 +7,14 @@
 #include <inttypes.h>
 #include <string.h>
 
-/* s is the candidate, e an earlier upload of the same study. What is to be cancelled may pass. */
-#define NOT_BEHIND                                                                                 \
-    "(s.cancel_requested<>0 OR NOT EXISTS(SELECT 1 FROM study e WHERE e.route_key=s.route_key "    \
-    "AND e.study_instance_uid=s.study_instance_uid AND e.forgotten=0 AND "                         \
-    "e.generation<s.generation AND (e.state IN " SQL_IN_FLIGHT                                     \
-    " OR (s.has_changed_duplicates<>0 AND e.state NOT IN " SQL_FINAL "))))"
+/* s is the candidate, e an earlier upload of the same study that goes first. */
+#define BEHIND                                                                                     \
+    "e.route_key=s.route_key AND e.study_instance_uid=s.study_instance_uid AND e.forgotten=0 "     \
+    "AND e.generation<s.generation AND (e.state IN " SQL_IN_FLIGHT                                 \
+    " OR (s.has_changed_duplicates<>0 AND e.state NOT IN " SQL_FINAL "))"
+
+/* What is to be cancelled may pass. */
+#define NOT_BEHIND "(s.cancel_requested<>0 OR NOT EXISTS(SELECT 1 FROM study e WHERE " BEHIND "))"
 
 #define OLDEST(free)                                                                               \
     "SELECT * FROM (SELECT s.id AS id,s.first_received_ms AS first FROM study s WHERE "            \
@@ -123,6 +125,32 @@ int ledger_claim(struct ledger *ledger, struct ledger_study *out, const char *de
         *out = wanted.row.study;
     if (next_ms)
         *next_ms = wanted.next_ms;
+    return failed;
+}
+
+struct behind {
+    int64_t id, earlier_id;
+};
+
+static int find_earlier(struct ledger *ledger, struct database *database, void *argument,
+                        struct error *err)
+{
+    (void)ledger;
+    struct behind *behind = argument;
+    return database_number(database, &behind->earlier_id,
+                           "SELECT e.id FROM study s CROSS JOIN study e WHERE s.id=?1 AND s.state "
+                           "IN " SQL_DELIVERING " AND s.cancel_requested=0 AND " BEHIND
+                           " ORDER BY e.generation LIMIT 1",
+                           VALUES(INTEGER(behind->id)), err) < 0
+               ? -1
+               : 0;
+}
+
+int ledger_study_behind(struct ledger *ledger, int64_t *earlier_id, int64_t id, struct error *err)
+{
+    struct behind behind = {.id = id};
+    int failed = ledger_read(ledger, find_earlier, &behind, err);
+    *earlier_id = behind.earlier_id;
     return failed;
 }
 

@@ -164,6 +164,28 @@ PYTHON
     [[ "$(studies_query '.studies[1].reason')" != *"two patients"* ]]
 }
 
+@test "a supplement that waits for an upload in quarantine says so, and goes after it" {
+    sandbox_start
+    bridge_start --set study.on_changed_duplicate=supplement
+    cp "$AURABRIDGE_DICOM/MR_small.dcm" "$WORLD/a.dcm"
+    cp "$(ct)" "$WORLD/b.dcm"
+    chmod u+w "$WORLD"/*.dcm
+    local study
+    study=$(dcmdump +P 0020,000d "$WORLD/a.dcm" | sed 's/.*\[\(.*\)\].*/\1/')
+    dcmodify -nb -m "(0020,000d)=$study" "$WORLD/b.dcm"
+    raw_send "$WORLD/a.dcm" "$WORLD/b.dcm"
+    wait_until 20 studies_are quarantined 1
+    raw_send "$AURABRIDGE_DICOM/MR_small_implicit.dcm"
+    wait_until 20 studies_are quarantined 2
+    local patient
+    patient=$(bridge studies S2 --json | jq -r '.studies[0].patients[0].patient_id')
+    bridge release S2 --patient-id "$patient"
+    wait_until 20 eval '[[ "$(studies_query ".studies[1].reason")" == "waits for S1,"*quarantined* ]]'
+    bridge discard S1
+    wait_until 20 studies_are completed 1
+    [ "$(studies_query '.studies[1].state')" = completed ]
+}
+
 @test "a resend brings back an instance whose file was lost" {
     sandbox_start
     bridge_start --set study.quiet_period=60s

@@ -136,6 +136,8 @@ static void test_supplements_wait(void)
             CU_ASSERT_EQUAL(bench_study(bench, 2).has_changed_duplicates, changed != 0);
             bench_bring(bench, 1, first);
             bench_bring(bench, 2, STUDY_READY);
+            int64_t earlier = -1;
+            CU_ASSERT_EQUAL(ledger_study_behind(bench->ledger, &earlier, 2, NULL), 0);
             /* Out of the way, but where it is. */
             int64_t busy = claim(bench, bench->now, NULL);
             bool waits = changed ? !study_state_is_final(first) : study_state_is_in_flight(first);
@@ -144,6 +146,7 @@ static void test_supplements_wait(void)
                 printf("\nfirst %s, changed %d: claimed %lld, %lld\n", study_state_name(first),
                        changed, (long long)busy, (long long)second);
             CU_ASSERT_EQUAL(second == 2, !waits);
+            CU_ASSERT_EQUAL(earlier, waits ? 1 : 0);
             bench_free(bench);
         }
     }
