@@ -56,15 +56,27 @@ trap leave EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
 
+compile() {
+    cmake -S "$root" -B "$root/build/demo" -G Ninja -DCMAKE_BUILD_TYPE=Release \
+        -DAURABRIDGE_TESTS=OFF && cmake --build "$root/build/demo" --target aurabridge
+}
+
+# One line that moves on, where someone looks: the build takes minutes on a small machine.
+show_progress() {
+    local line
+    while IFS= read -r line; do
+        [ -t 1 ] && printf '\r\033[K  %.76s' "$line"
+    done
+    [ ! -t 1 ] || printf '\r\033[K'
+}
+
 build() {
     # shellcheck disable=SC2086  # lists of words
     packages_install $PACKAGES_BUILD $PACKAGES_DEMO
     say "Building (Release) in build/demo …"
     local log=$root/build/demo/demo-build.log
     mkdir -p "$root/build/demo"
-    if ! { cmake -S "$root" -B "$root/build/demo" -G Ninja -DCMAKE_BUILD_TYPE=Release \
-        -DAURABRIDGE_TESTS=OFF && cmake --build "$root/build/demo" --target aurabridge; } \
-        >"$log" 2>&1; then
+    if ! compile 2>&1 | tee "$log" | show_progress; then
         tail -n 40 "$log" >&2
         say "The build failed; all of its output is in $log" >&2
         exit 1
@@ -197,7 +209,7 @@ if [ -n "$program" ]; then
 else
     build
 fi
-folder=$(mktemp -d /tmp/aurabridge-demo.XXXXXX)
+folder=$(mktemp -d -t aurabridge-demo.XXXXXX)
 secret=$(od -An -N16 -tx1 /dev/urandom | tr -d ' \n')
 
 say "Making three sample studies …"

@@ -128,6 +128,8 @@ def table(program, config, samples, aurabox):
 
 
 def main(arguments):
+    # A terminal without UTF-8 shows question marks and is no reason to fail.
+    sys.stdout.reconfigure(errors="replace")
     if len(arguments) == 5 and arguments[0] == "watch":
         return watch(float(arguments[1]), arguments[2], arguments[3])
     if len(arguments) == 5 and arguments[0] == "table":

@@ -11,6 +11,7 @@ function(aurabridge_world_test name label)
 endfunction()
 
 aurabridge_world_test(bridge integration)
+aurabridge_world_test(newcomer integration)
 aurabridge_world_test(regressions integration)
 aurabridge_world_test(files integration)
 aurabridge_world_test(delivery_tus integration)
