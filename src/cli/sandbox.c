@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 static int read_limit(const struct command_line *line, const char *name, unsigned otherwise,
                       unsigned *out)
@@ -22,6 +23,19 @@ static int read_limit(const struct command_line *line, const char *name, unsigne
         return -1;
     *out = (unsigned)number;
     return 0;
+}
+
+/* An address that a client can use: a wildcard is spoken of as loopback. */
+static void print_address(const char *listen, unsigned port)
+{
+    size_t length = strlen(listen) - strlen(strrchr(listen, ':')); /* sandbox_open saw the colon */
+    bool wildcard = length == 0 || strncmp(listen, "0.0.0.0:", 8) == 0;
+    bool wildcard_6 = strncmp(listen, "[::]:", 5) == 0;
+    printf("sandbox listening on http://%.*s:%u/api\n", wildcard || wildcard_6 ? 9 : (int)length,
+           wildcard     ? "127.0.0.1"
+           : wildcard_6 ? "[::1]"
+                        : listen,
+           port);
 }
 
 static int run(const struct sandbox_options *options)
@@ -40,7 +54,7 @@ static int run(const struct sandbox_options *options)
         sandbox_free(sandbox);
         return command_failed(&err);
     }
-    printf("sandbox listening on http://127.0.0.1:%u/api\n", sandbox_port(sandbox));
+    print_address(options->listen, sandbox_port(sandbox));
     int received = 0;
     while (sigwait(&signals, &received) != 0)
         continue;

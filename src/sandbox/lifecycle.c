@@ -50,11 +50,18 @@ static struct json *open_call(struct call *call)
     return NULL;
 }
 
+/* The config's assembly id where it gives one, else whatever the client made up. */
 static const char *assembly_of(struct call *call, const struct json *body)
 {
+    const char *given = call->sandbox->faults.assembly_id;
     const char *assembly_id = json_text(json_get(body, "assembly_id"));
     bool good = assembly_id && *assembly_id && strlen(assembly_id) < ASSEMBLY_ID_SIZE;
-    return field_is(call, body, "assembly_id", good) ? assembly_id : NULL;
+    if (!field_is(call, body, "assembly_id", good))
+        return NULL;
+    if (!*given || strcmp(given, assembly_id) == 0)
+        return assembly_id;
+    call_reply_invalid(call, "assembly_id", "The assembly id differs from the one of the config.");
+    return NULL;
 }
 
 /* Under the lock. Null: the answer is given. */

@@ -19,13 +19,30 @@ struct claim { /* of an Authorization header */
     char credential[256], signed_headers[256], signature[SHA256_HEX_SIZE];
 };
 
+/* Takes `label` and the text up to `end` off `*text`. */
+static bool take_part(char *out, size_t size, const char **text, const char *label, char end)
+{
+    size_t skip = strlen(label);
+    if (strncmp(*text, label, skip) != 0)
+        return false;
+    const char *value = *text + skip;
+    const char *stop = strchr(value, end); /* the terminator, for the last part */
+    if (!stop || stop == value || (size_t)(stop - value) >= size)
+        return false;
+    memcpy(out, value, (size_t)(stop - value));
+    out[stop - value] = '\0';
+    *text = end ? stop + 1 : stop;
+    return true;
+}
+
+/* Section 3.12: one space after the algorithm, then commas without any. */
 static bool parse_claim(struct claim *out, const char *text)
 {
-    int end = 0;
-    int found =
-        sscanf(text, ALGORITHM " Credential=%255[^,],SignedHeaders=%255[^,],Signature=%64s%n",
-               out->credential, out->signed_headers, out->signature, &end);
-    return found == 3 && end > 0 && text[end] == '\0';
+    return take_part(out->credential, sizeof out->credential, &text,
+                     ALGORITHM " Credential=", ',') &&
+           take_part(out->signed_headers, sizeof out->signed_headers, &text,
+                     "SignedHeaders=", ',') &&
+           take_part(out->signature, sizeof out->signature, &text, "Signature=", '\0');
 }
 
 static bool check_timestamp(struct call *call, uint64_t *timestamp_s)

@@ -23,6 +23,20 @@ ct() { echo "$AURABRIDGE_DICOM/CT_small.dcm"; }
     [ "$(sandbox_count '"/api/uploader/upload/complete"')" = 1 ]
 }
 
+@test "the assembly id is the config's where it gives one" {
+    sandbox_start --fault config-assembly:as-of-the-config
+    bridge_start
+    raw_send "$(ct)"
+    wait_until 20 studies_are completed 1
+}
+
+@test "the sandbox names an address at which it answers" {
+    sandbox_start --listen 127.0.0.2:0
+    [[ "$SANDBOX_URL" == http://127.0.0.2:*/api ]]
+    python3 -c 'import sys, urllib.request as r; r.urlopen(sys.argv[1])' \
+        "${SANDBOX_URL%/api}/sandbox/state"
+}
+
 @test "C-ECHO answers; an unknown called AE title is refused with the remedy in the log" {
     sandbox_start
     bridge_start

@@ -137,6 +137,22 @@ class Signing(SandboxCase):
                 self.assertEqual(answer.status, status)
                 self.assertIn(word, answer.text())
 
+    def test_authorization_has_one_space_and_bare_commas(self):
+        box = self.sandbox()
+        for old, new in ((" Cred", "  Cred"), (" Cred", "Cred"), (",Signed", ", Signed"),
+                         (",Sign", ",,Sign"), ("Signature=", "Signature= "),
+                         ("Signature=", "signature=")):
+            with self.subTest(new):
+                client, nonce, now = box.client(), str(uuid.uuid4()), int(time.time())
+                body = json.dumps({"scopes": ["upload:init"]}).encode()
+                good = aurabox.sign(APP_ID, SECRET, "POST", box.base_url + "/auth/exchange", body,
+                                    now, nonce)
+                self.assertIn(old, good)
+                answer = client.exchange(body=json.loads(body), timestamp=now, nonce=nonce,
+                                         Authorization=good.replace(old, new, 1))
+                self.assertEqual(answer.status, 401)
+                self.assertIn("must read", answer.text())
+
     def test_wrong_secret(self):
         box = self.sandbox()
         client = aurabox.Client(box.base_url, APP_ID, "other", KEY)
@@ -471,7 +487,9 @@ class Faults(SandboxCase):
         html = client.upload("start", upload_id, assembly_id="as-1")
         self.assertEqual((html.status, html.headers["content-type"][:9]), (200, "text/html"))
         self.assertEqual(client.state()["uploads"][0]["state"], "announced")
-        client.upload("start", upload_id, assembly_id="as-1")
+        refused = client.upload("start", upload_id, assembly_id="of-my-own")
+        self.assertEqual((refused.status, "config" in refused.text()), (422, True))
+        self.assertEqual(client.upload("start", upload_id, assembly_id="as-1").status, 200)
         location = client.create(upload_id, 200).headers["location"]
         self.assertTrue(location.startswith("http://%s/files/" % client.base.netloc))
         path = location[len("http://" + client.base.netloc):]
