@@ -189,7 +189,7 @@ Try:
   scripts/make-samples.sh /tmp/more && dcmsend -aec AURABRIDGE 127.0.0.1 $dicom_port /tmp/more/*/*.dcm
   $program studies --config $folder/aurabridge.yaml
 End it:
-  kill $serve_pid $sandbox_pid; rm -r $folder
+  kill $serve_pid $sandbox_pid; tail --pid=$serve_pid -f /dev/null; tail --pid=$sandbox_pid -f /dev/null; rm -r $folder
 END
     else
         cat <<END
