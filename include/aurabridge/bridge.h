@@ -48,10 +48,6 @@ struct config *bridge_config(struct bridge *bridge);
 /* Something may be due. Thread-safe. */
 void bridge_wake(struct bridge *bridge);
 
-/* A study has become unrouted outside of the assembler: it looks whether the map has an entry for
- * it. Thread-safe. */
-void bridge_reroute(struct bridge *bridge);
-
 /* Interrupts the worker that has the study, if any, so that it sees a cancel request. */
 void bridge_interrupt(struct bridge *bridge, int64_t study_id);
 

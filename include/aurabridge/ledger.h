@@ -237,7 +237,8 @@ int ledger_other_patient(struct ledger *ledger, bool *differs, int64_t study_id,
 
 /* ---- the operator ---- */
 
-/* Lets a quarantined study pass: → ready (or unrouted when it has no destination), released set.
+/* Lets a quarantined study pass: → validating, released set, so that of the rules only those count
+ * which say what is never uploaded; a study without a destination finds its route then.
  * With `patient_id`, the instances of other patients move to a new quarantined generation first;
  * *left_id is its id, or 0. */
 int ledger_study_release(struct ledger *ledger, int64_t id, const char *patient_id,
@@ -245,7 +246,8 @@ int ledger_study_release(struct ledger *ledger, int64_t id, const char *patient_
 /* Asks the worker to stop; ledger_advance to cancelled is done by whoever holds the study. */
 int ledger_study_request_cancel(struct ledger *ledger, int64_t id, struct error *err);
 /* failed, cancelled → ready with a fresh upload, or, when it was cancelled before it had passed
- * validation, → validating; a study in flight → due at once. Else LEDGER_CONFLICT. */
+ * validation, → validating; a study in flight → due at once. Else, and where a later upload has
+ * one of its instances by now, LEDGER_CONFLICT. */
 int ledger_study_retry(struct ledger *ledger, int64_t id, struct error *err);
 /* → discarded; its instances become discarded and are unknown to later arrivals. */
 int ledger_study_discard(struct ledger *ledger, int64_t id, const char *reason, struct error *err);

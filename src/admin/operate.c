@@ -80,9 +80,6 @@ static int release(struct order *order, struct error *err)
                          study.id, study.id);
     if (ledger_study_release(order->target->ledger, order->study_id, patient_id, &left, err) != 0)
         return -1;
-    /* It is unrouted now, and the map may have got an entry for it while it was in quarantine. */
-    if (!study.destination[0] && order->target->bridge)
-        bridge_reroute(order->target->bridge);
     if (left != 0)
         (void)snprintf(order->said, sizeof order->said,
                        "S%" PRId64 " is released; the instances of other patients are S%" PRId64

@@ -110,13 +110,10 @@ static int release(struct ledger *ledger, struct database *database, void *argum
     if (database_change(database, "UPDATE study SET released=1 WHERE id=?1",
                         VALUES(INTEGER(wish->id)), err) < 0)
         return -1;
-    bool has_route = row.study.destination[0] != '\0';
-    return study_change(ledger, database, &wish->change, &row,
-                        has_route ? STUDY_READY : STUDY_UNROUTED,
-                        has_route ? "released by an operator"
-                                  : "released by an operator; no entry of the AE-title map matched "
-                                    "its sender when it came",
-                        err);
+    /* Not straight to ready: one that recovery put there has not met the drop rules yet, and the
+     * map may have an entry for it by now. */
+    return study_change(ledger, database, &wish->change, &row, STUDY_VALIDATING,
+                        "released by an operator", err);
 }
 
 int ledger_study_release(struct ledger *ledger, int64_t id, const char *patient_id,
@@ -161,9 +158,39 @@ int ledger_study_request_cancel(struct ledger *ledger, int64_t id, struct error 
     return ledger_change(ledger, request_cancel, &wish, err);
 }
 
+/* After a cancel an instance that comes again is new. Writes the study that holds one of these now,
+ * or 0. */
+static int came_again_as(struct database *database, int64_t *out, const struct ledger_study *study,
+                         struct error *err)
+{
+    *out = 0;
+    return database_number(
+        database, out,
+        "SELECT s.id FROM instance mine JOIN instance other ON "
+        "other.sop_instance_uid=mine.sop_instance_uid AND "
+        "other.data_set_sha256=mine.data_set_sha256 JOIN study s ON s.id=other.study_id "
+        "WHERE mine.study_id=?1 AND mine.disposition='stored' AND other.disposition='stored' AND "
+        "s.route_key=?2 AND s.study_instance_uid=?3 AND s.generation>?4 AND s.forgotten=0 AND "
+        "s.state NOT IN ('cancelled','discarded') LIMIT 1",
+        VALUES(INTEGER(study->id), TEXT(study->route_key), TEXT(study->study_instance_uid),
+               INTEGER(study->generation)),
+        err);
+}
+
 static int restart(struct ledger *ledger, struct database *database, struct wish *wish,
                    const struct study_row *row, struct error *err)
 {
+    int64_t again = 0;
+    if (came_again_as(database, &again, &row->study, err) < 0)
+        return -1;
+    if (again != 0) {
+        char why[96];
+        (void)snprintf(why, sizeof why,
+                       "its instances came again as S%" PRId64
+                       "; discard this one, or cancel S%" PRId64 " first",
+                       again, again);
+        return conflict(err, &row->study, why);
+    }
     bool may_go = row->passed && row->study.destination[0];
     enum study_state to = may_go ? STUDY_READY : STUDY_VALIDATING;
     if (!study_state_allows(row->study.state, to))

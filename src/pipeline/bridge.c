@@ -157,14 +157,9 @@ int bridge_reconfigure(struct bridge *bridge, struct config *config, struct erro
     bridge->config = config_retain(config);
     pthread_mutex_unlock(&bridge->config_lock);
     config_release(before);
-    bridge_reroute(bridge);
-    return 0;
-}
-
-void bridge_reroute(struct bridge *bridge)
-{
     atomic_store(&bridge->reroute_due, true);
     bridge_wake(bridge);
+    return 0;
 }
 
 void bridge_interrupt(struct bridge *bridge, int64_t study_id)

@@ -136,11 +136,11 @@ void bench_bring(struct bench *bench, int64_t id, enum study_state to)
     enum study_state from = bench_study(bench, id).state;
     while (from != to) {
         static const enum study_state onward[STUDY_STATE_COUNT] = {
-            [STUDY_RECEIVING] = STUDY_VALIDATING, [STUDY_VALIDATING] = STUDY_READY,
-            [STUDY_QUARANTINED] = STUDY_READY,    [STUDY_UNROUTED] = STUDY_READY,
-            [STUDY_READY] = STUDY_PACKAGING,      [STUDY_PACKAGING] = STUDY_UPLOADING,
-            [STUDY_UPLOADING] = STUDY_CONFIRMING, [STUDY_CONFIRMING] = STUDY_COMPLETED,
-            [STUDY_CANCELLED] = STUDY_READY,      [STUDY_FAILED] = STUDY_READY,
+            [STUDY_RECEIVING] = STUDY_VALIDATING,   [STUDY_VALIDATING] = STUDY_READY,
+            [STUDY_QUARANTINED] = STUDY_VALIDATING, [STUDY_UNROUTED] = STUDY_VALIDATING,
+            [STUDY_READY] = STUDY_PACKAGING,        [STUDY_PACKAGING] = STUDY_UPLOADING,
+            [STUDY_UPLOADING] = STUDY_CONFIRMING,   [STUDY_CONFIRMING] = STUDY_COMPLETED,
+            [STUDY_CANCELLED] = STUDY_READY,        [STUDY_FAILED] = STUDY_READY,
         };
         bool is_early = from == STUDY_RECEIVING && to != STUDY_CANCELLED && to != STUDY_DISCARDED;
         bool jumps = !is_early && study_state_allows(from, to) && to != STUDY_COMPLETED;

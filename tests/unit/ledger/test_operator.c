@@ -8,16 +8,12 @@ static void test_release(void)
     struct bench *bench = bench_new(false);
     int64_t left = -1;
     SEND(bench, .sop = "1");
-    SEND(bench, .study = "1.9", .sop = "2", .destination = "");
     CU_ASSERT_EQUAL(ledger_study_release(bench->ledger, 1, NULL, &left, NULL), LEDGER_CONFLICT);
     bench_bring(bench, 1, STUDY_QUARANTINED);
-    bench_bring(bench, 2, STUDY_QUARANTINED);
     CU_ASSERT_EQUAL(ledger_study_release(bench->ledger, 1, NULL, &left, NULL), 0);
     CU_ASSERT_EQUAL(left, 0);
-    CU_ASSERT_EQUAL(bench_study(bench, 1).state, STUDY_READY);
+    CU_ASSERT_EQUAL(bench_study(bench, 1).state, STUDY_VALIDATING);
     CU_ASSERT_TRUE(bench_study(bench, 1).released);
-    CU_ASSERT_EQUAL(ledger_study_release(bench->ledger, 2, NULL, NULL, NULL), 0);
-    CU_ASSERT_EQUAL(bench_study(bench, 2).state, STUDY_UNROUTED);
     CU_ASSERT_EQUAL(ledger_study_release(bench->ledger, 9, NULL, &left, NULL), LEDGER_NOT_FOUND);
     bench_free(bench);
 }
@@ -40,7 +36,7 @@ static void test_release_one_patient(void)
     CU_ASSERT_EQUAL(ledger_study_release(bench->ledger, 1, "A", &left, NULL), 0);
     CU_ASSERT_EQUAL(left, 2);
     struct ledger_study gone = bench_study(bench, 1), kept = bench_study(bench, 2);
-    CU_ASSERT_EQUAL(gone.state, STUDY_READY);
+    CU_ASSERT_EQUAL(gone.state, STUDY_VALIDATING);
     CU_ASSERT_EQUAL(gone.instances, 2);
     CU_ASSERT_EQUAL(gone.bytes, 200);
     CU_ASSERT_EQUAL(gone.truncated, 0);
@@ -176,6 +172,21 @@ static void test_discard(void)
     }
 }
 
+/* After a cancel its instances are new when they come again: one of the two uploads is enough. */
+static void test_retry_repeats_no_later_upload(void)
+{
+    struct bench *bench = bench_new(false);
+    SEND(bench, .sop = "1");
+    bench_bring(bench, 1, STUDY_CANCELLED);
+    CU_ASSERT_EQUAL(SEND(bench, .sop = "1").study_id, 2);
+    CU_ASSERT_EQUAL(ledger_study_retry(bench->ledger, 1, &bench->err), LEDGER_CONFLICT);
+    CU_ASSERT_PTR_NOT_NULL(strstr(bench->err.text, "S2"));
+    CU_ASSERT_EQUAL(bench_study(bench, 1).state, STUDY_CANCELLED);
+    bench_bring(bench, 2, STUDY_DISCARDED);
+    CU_ASSERT_EQUAL(ledger_study_retry(bench->ledger, 1, NULL), 0);
+    bench_free(bench);
+}
+
 static void test_forget_only_what_is_final(void)
 {
     for (unsigned state = 0; state < STUDY_STATE_COUNT; state++) {
@@ -195,6 +206,7 @@ static CU_TestInfo cases[] = {SUITE_CASE(test_release),
                               SUITE_CASE(test_cancel_and_retry),
                               SUITE_CASE(test_retry_by_state),
                               SUITE_CASE(test_retry_never_skips_validation),
+                              SUITE_CASE(test_retry_repeats_no_later_upload),
                               SUITE_CASE(test_discard),
                               SUITE_CASE(test_forget_only_what_is_final),
                               CU_TEST_INFO_NULL};

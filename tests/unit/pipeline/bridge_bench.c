@@ -195,6 +195,7 @@ static void fill(struct sample *sample, const struct sent *sent)
         size_t at;
         const char *otherwise;
     } rows[] = {
+        {0x00080016, "UI", offsetof(struct sent, sop_class), CT_IMAGE},
         {0x00080018, "UI", offsetof(struct sent, sop), "1.2.3.1"},
         {0x00080050, "SH", offsetof(struct sent, accession), ""},
         {0x00100020, "LO", offsetof(struct sent, patient), "PAT1"},
@@ -204,7 +205,6 @@ static void fill(struct sample *sample, const struct sent *sent)
         {0x7FE00010, "OB", offsetof(struct sent, pixels), "pixels"},
     };
     sample_start(sample, false, false);
-    sample_text(sample, 0x00080016, "UI", CT_IMAGE);
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         const char *text =
             or_else(*(const char *const *)((const char *)sent + rows[i].at), rows[i].otherwise);
@@ -232,7 +232,8 @@ struct dimse_answer bench_send(struct bench *bench, const struct sent *sent)
     const struct instance_sink *sink = bridge_sink(bench->bridge);
     struct association association = association_of(sent->association, sent->calling);
     struct instance_request request = {.transfer_syntax_uid = "1.2.840.10008.1.2.1"};
-    (void)snprintf(request.sop_class_uid, UID_SIZE, "%s", or_else(sent->command_class, CT_IMAGE));
+    (void)snprintf(request.sop_class_uid, UID_SIZE, "%s",
+                   or_else(sent->command_class, or_else(sent->sop_class, CT_IMAGE)));
     (void)snprintf(request.sop_instance_uid, UID_SIZE, "%s",
                    or_else(sent->command_sop, or_else(sent->sop, "1.2.3.1")));
     struct dimse_answer answer = {.status = 0xFFFF};

@@ -50,6 +50,7 @@ struct sent {
     const char *study, *series, *sop, *patient;
     const char *calling;
     const char *accession, *other_patient_id;
+    const char *sop_class;
     /* What is told in the command, where that differs. */
     const char *command_sop, *command_class;
     const char *pixels;

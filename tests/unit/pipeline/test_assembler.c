@@ -176,7 +176,7 @@ static void test_released_study_without_route_is_looked_at_again(void)
     CU_ASSERT_TRUE(bench_becomes(&bench, 1, STUDY_QUARANTINED));
     bench_reload(&bench, ct_alone);
     CU_ASSERT_EQUAL(ledger_study_release(bench.bridge->ledger, 1, "PAT1", NULL, &bench.err), 0);
-    bridge_reroute(bench.bridge);
+    bridge_wake(bench.bridge);
     CU_ASSERT_TRUE(bench_becomes(&bench, 1, STUDY_READY));
     CU_ASSERT_STRING_EQUAL(bench_study(&bench, 1).entry_name, "ct");
     bench_close(&bench);

@@ -135,9 +135,31 @@ static void test_resend_takes_the_place_of_a_lost_file(void)
         CU_ASSERT_EQUAL(ledger_study_release(bench.bridge->ledger, 1, NULL, NULL, &bench.err), 0);
         bench_stop(&bench);
         bench_start(&bench, NULL);
-        CU_ASSERT_EQUAL(bench_study(&bench, 1).state, STUDY_READY);
+        CU_ASSERT_EQUAL(bench_study(&bench, 1).state, STUDY_VALIDATING);
         bench_close(&bench);
     }
+}
+
+/* It went into quarantine before it had met the drop rules. */
+static void test_released_after_a_loss_meets_the_drop_rules(void)
+{
+    struct bench bench;
+    char path[600];
+    bench_open(&bench, ct_alone);
+    (void)SEND(&bench, .sop = "1.2.3.1");
+    only_file(&bench, path);
+    (void)SEND(&bench, .sop = "1.2.3.2", .sop_class = "1.2.840.10008.1.3.10");
+    bench_stop(&bench);
+    CU_ASSERT_EQUAL(unlink(path), 0);
+    bench_start(&bench, NULL);
+    CU_ASSERT_EQUAL(bench_study(&bench, 1).state, STUDY_QUARANTINED);
+    CU_ASSERT_EQUAL(SEND(&bench, .sop = "1.2.3.1").status, DIMSE_SUCCESS); /* mends it */
+    CU_ASSERT_EQUAL(ledger_study_release(bench.bridge->ledger, 1, NULL, NULL, &bench.err), 0);
+    bench_assemble(&bench);
+    CU_ASSERT_TRUE(bench_becomes(&bench, 1, STUDY_READY));
+    CU_ASSERT_EQUAL(bench_study(&bench, 1).instances, 1);
+    CU_ASSERT_EQUAL(bench_study(&bench, 1).dropped, 1);
+    bench_close(&bench);
 }
 
 /* Killed between the record of the resend and the change of the row. */
@@ -252,6 +274,7 @@ static CU_TestInfo cases[] = {
     SUITE_CASE(test_damaged_entry_does_not_stop_the_bridge),
     SUITE_CASE(test_missing_or_short_file_quarantines),
     SUITE_CASE(test_resend_takes_the_place_of_a_lost_file),
+    SUITE_CASE(test_released_after_a_loss_meets_the_drop_rules),
     SUITE_CASE(test_resend_without_row_takes_the_place_of_a_lost_file),
     SUITE_CASE(test_half_received_files_go),
     SUITE_CASE(test_foreign_file_is_left_alone),
