@@ -13,7 +13,7 @@
 
 #include <sqlite3.h>
 
-#define MAX_STATEMENTS 96 /* more than the room has */
+#define MAX_STATEMENTS 128 /* more than the room has */
 
 struct database {
     sqlite3 *handle;

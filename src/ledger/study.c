@@ -62,6 +62,8 @@ int row_study(struct study_row *out, sqlite3_stmt *row, struct error *err)
     row_upload(&study->upload, row, 29);
     out->passed = sqlite3_column_int(row, 38) != 0;
     out->lease_until_ms = sqlite3_column_int64(row, 39);
+    study->acknowledged = row_count(row, 40);
+    study->attempts = (unsigned)row_count(row, 41);
     if (study_state_parse(&study->state, state) != 0 || study->upload.step > STEP_ERROR_DONE)
         return error_set(err, "the ledger file is damaged: study S%" PRId64 " has no known state",
                          study->id);
