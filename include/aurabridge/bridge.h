@@ -56,6 +56,28 @@ void bridge_interrupt(struct bridge *bridge, int64_t study_id);
 void bridge_destination_pause(struct bridge *bridge, const char *destination,
                               char reason[LEDGER_REASON_SIZE], int64_t *until_ms);
 
+/* What an audit counted: law 2 by rows and files. */
+struct bridge_audit {
+    struct ledger_audit ledger;
+    uint64_t files; /* in the spool */
+    uint64_t
+        arriving; /* of them, without a row as long as one looked, since they are being received */
+    uint64_t findings;
+};
+
+/* Recounts rows, files and receipts while everything goes on, and tells what does not add up, each
+ * through `found` (see ledger_finding), which must not wait. A file without a row counts once the
+ * reception that may have made it has ended; a row without a file when its study is neither
+ * completed nor discarded. Takes long in a large spool. Returns -1 when it could not be done, or
+ * another one runs. Thread-safe. */
+int bridge_audit(struct bridge *bridge, struct bridge_audit *out,
+                 void (*found)(void *context, const struct ledger_finding *finding), void *context,
+                 struct error *err);
+
+/* After bridge_open: logs the recount of the rows, one line, and an error line for each of the
+ * first things that do not add up. Files were compared by recovery. */
+void bridge_audit_at_start(struct bridge *bridge);
+
 /* Removes the files of a study that needs them no more (completed, discarded), and its package. */
 int bridge_clean_study(struct ledger *ledger, struct spool *spool, int64_t study_id,
                        struct error *err);

@@ -325,7 +325,24 @@ struct ledger_audit {
     int64_t first_receipt, last_receipt;
     char chain_sha256[SHA256_HEX_SIZE]; /* of the last one, or of the anchor */
 };
-/* The sum of the places. */
+
+enum ledger_place {
+    PLACE_RECEIVING,
+    PLACE_WAITING,   /* validating, unrouted, ready, packaging, failed, cancelled */
+    PLACE_UPLOADING, /* confirming too */
+    PLACE_QUARANTINED,
+    PLACE_COMPLETED,
+    PLACE_SUPERSEDED,
+    PLACE_RESENDS,
+    PLACE_SWALLOWED_RESENDS,
+    PLACE_DROPPED,
+    PLACE_DISCARDED,
+    LEDGER_PLACE_COUNT
+};
+/* The name as programs know it ("dropped_by_rule"). */
+const char *ledger_place_name(enum ledger_place place);
+uint64_t ledger_audit_at(const struct ledger_audit *audit, enum ledger_place place);
+/* Of all places; equal to `acknowledged` when everything adds up. */
 uint64_t ledger_audit_sum(const struct ledger_audit *audit);
 
 /* Something that does not add up, in words. Its texts are valid during the call. */

@@ -68,6 +68,8 @@ int spool_read(int *fd, const struct spool *spool, const char *name, struct erro
 
 /* Whether a published file is there with `size` bytes. */
 bool spool_has(const struct spool *spool, const char *name, uint64_t size);
+/* Whether it is there, with whatever size. */
+bool spool_has_any(const struct spool *spool, const char *name);
 
 /* Removes a published file, and its folder when that is empty; an absent one is fine. After power
  * loss it may be there again. */
@@ -93,8 +95,14 @@ struct spool_found {
     int64_t modified_ms; /* wall clock */
 };
 
-/* Calls `visit` for each published file; a non-zero answer stops the walk and is returned. */
+/* Calls `visit` for each published file; a non-zero answer stops the walk and is returned. For
+ * recovery, which is alone: syncs what it shows, and removes folders that are empty. */
 int spool_walk(struct spool *spool, int (*visit)(void *context, const struct spool_found *found),
+               void *context, struct error *err);
+
+/* As spool_walk, beside whatever goes on, and changing nothing. A file that comes or goes meanwhile
+ * may be shown or not. */
+int spool_list(struct spool *spool, int (*visit)(void *context, const struct spool_found *found),
                void *context, struct error *err);
 
 /* Reads a published file whole and fills what reception would have known of it. `*writer` keeps

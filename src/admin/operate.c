@@ -2,7 +2,9 @@
  * then tells the bridge, if one runs, to look. */
 #include "aurabridge/operate.h"
 
+#include "audit_json.h"
 #include "patients.h"
+#include "receipt_json.h"
 #include "study_json.h"
 
 #include "aurabridge/config.h"
@@ -177,6 +179,21 @@ static int about(struct order *order, struct error *err)
     return 0;
 }
 
+static int audit(struct order *order, struct error *err)
+{
+    if (!order->target->bridge)
+        return error_set(err, "only a bridge that has recovered its spool can be audited");
+    return audit_emit(order->target->bridge, order->emit, order->context, err);
+}
+
+static int receipt(struct order *order, struct error *err)
+{
+    struct ledger_study study;
+    if (ledger_study(order->target->ledger, &study, order->study_id, err) != 0)
+        return -1;
+    return receipt_emit(order->target->ledger, &study, order->emit, order->context, err);
+}
+
 static const struct {
     const char *name;
     bool needs_study;
@@ -184,7 +201,7 @@ static const struct {
 } commands[] = {
     {"about", false, about},    {"studies", false, show}, {"retry", true, retry},
     {"release", true, release}, {"cancel", true, cancel}, {"discard", true, discard},
-    {"forget", true, forget},
+    {"forget", true, forget},   {"audit", false, audit},  {"receipt", true, receipt},
 };
 
 static int find_study(struct order *order, bool needed, struct error *err)

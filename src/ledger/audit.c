@@ -199,15 +199,6 @@ static int audit_strays(const struct audit *audit, struct error *err)
     return found;
 }
 
-uint64_t ledger_audit_sum(const struct ledger_audit *audit)
-{
-    uint64_t sum = audit->dropped + audit->superseded + audit->discarded + audit->resends +
-                   audit->swallowed_resends;
-    for (unsigned state = 0; state < STUDY_STATE_COUNT; state++)
-        sum += audit->stored[state];
-    return sum;
-}
-
 static int audit_totals(const struct audit *audit, struct error *err)
 {
     static const char sql[] = "SELECT value FROM counter WHERE name=?1";

@@ -28,6 +28,8 @@ static int init_waiting(struct bridge *bridge)
     pthread_mutex_init(&bridge->due_lock, NULL);
     pthread_mutex_init(&bridge->config_lock, NULL);
     pthread_mutex_init(&bridge->deliveries_lock, NULL);
+    pthread_mutex_init(&bridge->audit_lock, NULL);
+    receptions_init(&bridge->receptions);
     return failed ? -1 : 0;
 }
 
@@ -197,6 +199,8 @@ void bridge_free(struct bridge *bridge)
     ledger_close(bridge->ledger);
     spool_close(bridge->spool);
     config_release(bridge->config);
+    receptions_destroy(&bridge->receptions);
+    pthread_mutex_destroy(&bridge->audit_lock);
     pthread_mutex_destroy(&bridge->deliveries_lock);
     pthread_mutex_destroy(&bridge->config_lock);
     pthread_mutex_destroy(&bridge->due_lock);

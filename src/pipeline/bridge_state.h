@@ -2,6 +2,8 @@
 #ifndef AURABRIDGE_PIPELINE_BRIDGE_STATE_H
 #define AURABRIDGE_PIPELINE_BRIDGE_STATE_H
 
+#include "receptions.h"
+
 #include "aurabridge/bridge.h"
 #include "aurabridge/study.h"
 
@@ -16,6 +18,9 @@ struct bridge {
     struct ledger *ledger;
     struct study_holds *holds;
     struct instance_sink sink;
+    struct receptions receptions;
+    pthread_mutex_t audit_lock; /* one audit at a time */
+    unsigned missing_at_start;  /* files that recovery did not find */
 
     pthread_mutex_t config_lock; /* guards the pointer, not what it points to */
     struct config *config;

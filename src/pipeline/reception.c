@@ -194,6 +194,17 @@ static int publish_and_record(struct instance *instance, const struct stored_ins
     return 0;
 }
 
+/* From before the file has its name until it has its row, or is gone. */
+static int publish_accountably(struct instance *instance, const struct stored_instance *stored,
+                               struct dimse_answer *answer)
+{
+    struct receptions *receptions = &instance->bridge->receptions;
+    unsigned phase = receptions_enter(receptions);
+    int failed = publish_and_record(instance, stored, answer);
+    receptions_leave(receptions, phase);
+    return failed;
+}
+
 static void commit(struct instance *instance, struct dimse_answer *answer)
 {
     struct stored_instance stored;
@@ -201,7 +212,7 @@ static void commit(struct instance *instance, struct dimse_answer *answer)
     if (spool_writer_finish(instance->writer, &stored, &err) != 0) {
         refuse_for_disk(instance, answer, -1, &err);
     } else if (judge(instance, &stored, answer) == 0 &&
-               publish_and_record(instance, &stored, answer) == 0) {
+               publish_accountably(instance, &stored, answer) == 0) {
         log_ending(instance, &stored.ending);
         *answer = (struct dimse_answer){.status = DIMSE_SUCCESS};
     }

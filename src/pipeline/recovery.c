@@ -149,6 +149,7 @@ int recovery_run(struct bridge *bridge, struct error *err)
         clock_change_repair(bridge, err) != 0 ||
         ledger_studies(bridge->ledger, STUDY_RECEIVING, grant_quiet_period, &recovery, err) != 0)
         return error_wrap(err, "reconciling spool and ledger");
+    bridge->missing_at_start = recovery.missing;
     log_info("recovery",
              "spool and ledger agree: %u unfinished files removed, %u files adopted, "
              "%u files missing",
