@@ -252,8 +252,8 @@ const struct schema_key schema_keys[] = {
      .fallback = "90d",
      .least = "0",
      .most = "3650d",
-     .text = "How long a completed study stays known: sending it again is acknowledged and uploads "
-             "nothing. At least `retention.completed`."},
+     .text = "How long a completed study stays known, and its receipt: sending it again is "
+             "acknowledged and uploads nothing. At least `retention.completed`."},
 
     /* Destinations. They stand before the map, which names them. */
     {.path = "destinations",

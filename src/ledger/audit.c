@@ -93,15 +93,18 @@ static void check_counters(const struct audit *audit, const struct study_count *
                         count->counter[i], figure_words[i], count->rows[i]);
     }
     const int64_t *rows = count->rows, *counter = count->counter;
-    int64_t sum = rows[STORED] + rows[DROPPED] + rows[SUPERSEDED] + rows[DISCARDED] +
-                  counter[RESENDS] + counter[SWALLOWED];
-    if (sum != counter[ACKNOWLEDGED])
+    static const enum figure of_rows[] = {STORED, DROPPED, SUPERSEDED, DISCARDED};
+    uint64_t sum = (uint64_t)counter[RESENDS] + (uint64_t)counter[SWALLOWED];
+    for (size_t i = 0; i < sizeof of_rows / sizeof *of_rows; i++)
+        sum += (uint64_t)rows[of_rows[i]];
+    if (sum != (uint64_t)counter[ACKNOWLEDGED])
         audit_found(audit, "study", count->id,
                     "%" PRId64 " instances were acknowledged, and %" PRId64 " are found: %" PRId64
                     " %s, %" PRId64 " superseded, %" PRId64 " resends, %" PRId64
                     " swallowed resends, %" PRId64 " dropped by rule, %" PRId64 " discarded",
-                    counter[ACKNOWLEDGED], sum, rows[STORED], count->state_name, rows[SUPERSEDED],
-                    counter[RESENDS], counter[SWALLOWED], rows[DROPPED], rows[DISCARDED]);
+                    counter[ACKNOWLEDGED], (int64_t)sum, rows[STORED], count->state_name,
+                    rows[SUPERSEDED], counter[RESENDS], counter[SWALLOWED], rows[DROPPED],
+                    rows[DISCARDED]);
 }
 
 /* What the state promises of the rows. */

@@ -45,6 +45,8 @@ static int read_end(const struct audit *audit, const char *place, int64_t *numbe
         row_hash(sha256, row, 1);
         row_done(row);
     }
+    if (*number < 0 || *number > RECEIPT_NUMBER_MAX)
+        sha256[0] = '\0';
     if (found >= 0 && !sha256[0])
         audit_found(audit, "receipt", 0, "the %s of the receipts' chain is not in the ledger",
                     strcmp(place, "tip") == 0 ? "end" : "beginning");
@@ -95,6 +97,11 @@ static void tell_missing(const struct audit *audit, int64_t first, int64_t last)
 static void check_place(struct walk *walk, const struct link *link)
 {
     const struct audit *audit = walk->audit;
+    if (link->number < 1 || link->number > RECEIPT_NUMBER_MAX) {
+        audit_found(audit, "receipt", link->study_id,
+                    "receipt %" PRId64 " has no place in the chain", link->number);
+        return;
+    }
     if (walk->expected > 0 && link->number > walk->expected) {
         tell_missing(audit, walk->expected, link->number - 1);
     } else if (walk->expected > 0 && link->number < walk->expected) {

@@ -58,9 +58,11 @@ static int chain_end(struct database *database, struct link *out, struct error *
     sqlite3_stmt *row = NULL;
     int found = database_query(database, &row,
                                "SELECT number,sha256 FROM receipt_chain WHERE place='tip' "
-                               "UNION ALL SELECT * FROM (SELECT number,sha256 FROM receipt "
-                               "ORDER BY number DESC LIMIT 1) ORDER BY 1 DESC LIMIT 1",
-                               NO_VALUES, err);
+                               "AND number BETWEEN 0 AND ?1 "
+                               "UNION ALL SELECT * FROM (SELECT number,sha256 FROM receipt WHERE "
+                               "number BETWEEN 0 AND ?1 ORDER BY number DESC LIMIT 1) "
+                               "ORDER BY 1 DESC LIMIT 1",
+                               VALUES(INTEGER(RECEIPT_NUMBER_MAX)), err);
     if (found <= 0)
         return found;
     out->number = sqlite3_column_int64(row, 0);

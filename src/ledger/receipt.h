@@ -17,6 +17,10 @@
     "data_set_offset,calling_ae_title,called_ae_title,peer_address,received_ms"
 char *receipt_line(sqlite3_stmt *row, uint64_t *bytes);
 
+/* A receipt's number is from 1 to this; what stands elsewhere in a file was put there by others,
+ * and is not counted on from. */
+#define RECEIPT_NUMBER_MAX 999999999999
+
 /* The instances of a receipt: of the stored rows in order of receipt, one line of JSON each. */
 struct receipt_contents {
     uint64_t instances;

@@ -149,6 +149,13 @@ static const struct deed {
      2, "the receipt in place 2 of the chain was made as receipt 3"},
     {"UPDATE receipt SET number=9 WHERE number=4", 3, "goes on to 9"},
     {"UPDATE receipt SET number=0 WHERE number=1", 3, "was made as receipt 1"},
+    {"UPDATE receipt SET number=9223372036854775807 WHERE number=4", 3,
+     "receipt 9223372036854775807 has no place in the chain"},
+    {"UPDATE receipt_chain SET number=-9223372036854775807-1 WHERE place='anchor'", 1,
+     "the beginning of the receipts' chain is not in the ledger"},
+    {"UPDATE study SET resends=9223372036854775807,swallowed_resends=9223372036854775807 WHERE "
+     "id=1",
+     2, "S1: 5 instances were acknowledged, and 1 are found"},
     {"UPDATE receipt SET trimmed=1 WHERE number=2", 1,
      "receipt 2 says that its study is trimmed, and it is not"},
     {"INSERT INTO receipt(number,study_id,head,sha256) SELECT 5,study_id,head,sha256 FROM receipt "
@@ -228,6 +235,9 @@ static void test_a_broken_chain_wedges_nothing(void)
         "DELETE FROM receipt;DELETE FROM receipt_chain",
         "UPDATE receipt_chain SET number=1,sha256=x'00'",
         "UPDATE receipt SET number=number+100,sha256=x''",
+        "UPDATE receipt SET number=9223372036854775807 WHERE number=4",
+        "UPDATE receipt SET number=-9223372036854775807-1 WHERE number=4",
+        "UPDATE receipt_chain SET number=9223372036854775807",
     };
     for (size_t i = 0; i < sizeof deeds_of_chain / sizeof *deeds_of_chain; i++) {
         struct bench *bench = make_world();
