@@ -36,6 +36,7 @@ world_teardown() {
 # acknowledged is accounted for. A test that breaks the spool on purpose says WORLD_AUDIT=no.
 world_audit() {
     [ -f "$WORLD/spool/ledger.sqlite" ] && [ "${WORLD_AUDIT:-yes}" = yes ] || return 0
+    config_write # a test may have broken its own
     bridge audit >"$WORLD/audit.txt" 2>&1 || { cat "$WORLD/audit.txt"; return 1; }
 }
 
