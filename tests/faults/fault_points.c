@@ -389,7 +389,8 @@ static int sqlite_code(int errnum)
 int sqlite3_step(struct sqlite3_stmt *statement)
 {
     sqlite_failure = 0;
-    if (fault_strikes(FAULT_SQLITE)) {
+    /* Within sqlite3_exec the answer of a step is not looked at: it would just be left out. */
+    if (is_of_program(__builtin_return_address(0)) && fault_strikes(FAULT_SQLITE)) {
         sqlite_failure = sqlite_code(errno);
         return sqlite_failure;
     }
