@@ -25,6 +25,7 @@ struct ledger;
 
 #define LEDGER_NOT_FOUND (-2) /* no such study, or nothing due */
 #define LEDGER_CONFLICT  (-3) /* the state is not the expected one any more; nothing changed */
+#define LEDGER_FULL      (-4) /* the disk is full: nothing changed; later it may be taken */
 
 #define LEDGER_REASON_SIZE 512
 #define LEDGER_NAME_SIZE   128 /* map entry and destination names */
@@ -36,6 +37,10 @@ struct ledger;
 int ledger_open(struct ledger **out, const char *path, const struct clock *clock,
                 struct error *err);
 void ledger_close(struct ledger *ledger);
+
+/* Whether it takes changes: a full disk is no obstacle that stays, a write that failed in another
+ * way is, until a restart. Returns 0, or -1 with a text. */
+int ledger_is_sound(struct ledger *ledger, struct error *err);
 
 /* ---- reception ---- */
 
@@ -260,7 +265,8 @@ int ledger_study_forget(struct ledger *ledger, int64_t id, struct error *err);
 
 /* ---- recovery and retention ---- */
 
-/* Whether a row names the file. */
+/* Whether a row names the file. Fails also while the ledger is not sound: then nobody can say
+ * before it is opened again. */
 int ledger_file_is_known(struct ledger *ledger, const char *file_name, bool *known,
                          struct error *err);
 /* Visits rows that name a file (all studies). */
@@ -281,6 +287,28 @@ int ledger_recover(struct ledger *ledger, struct error *err);
 /* Final studies (completed or discarded) whose change is older than `before_ms` and that still
  * name files. LEDGER_NOT_FOUND: none. */
 int ledger_study_to_clean(struct ledger *ledger, int64_t *id, int64_t before_ms, struct error *err);
+
+/* The first study, in the order in which they came to their end, that is completed or discarded,
+ * changed before `before_ms`, still names files, and comes after `*at` (zeroed: the very first);
+ * it is written there. LEDGER_NOT_FOUND: none. */
+struct ledger_to_clean {
+    int64_t id, changed_ms;
+    uint64_t bytes; /* of its stored instances */
+};
+int ledger_next_to_clean(struct ledger *ledger, struct ledger_to_clean *at, int64_t before_ms,
+                         struct error *err);
+
+/* Up to `size` of the files that the study's rows name, from the row after `after_id` on. */
+struct ledger_file {
+    int64_t instance_id;
+    char name[STORED_NAME_SIZE];
+};
+int ledger_study_files(struct ledger *ledger, int64_t study_id, int64_t after_id,
+                       struct ledger_file *files, size_t size, size_t *count, struct error *err);
+/* These files are gone for good, or not needed any more; the rows stay. One step for all. */
+int ledger_files_removed(struct ledger *ledger, const struct ledger_file *files, size_t count,
+                         struct error *err);
+
 /* Removes the rows of completed and discarded studies changed before `before_ms` and without
  * files; `*removed` counts studies. A study's receipt goes with them, once no older one stands; the
  * chain then begins at the hash of the last one that went. */

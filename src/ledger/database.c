@@ -9,6 +9,8 @@
 int database_failure(sqlite3 *handle, const char *what, struct error *err)
 {
     int code = sqlite3_extended_errcode(handle);
+    if (code == SQLITE_IOERR_SHMSIZE)
+        code = SQLITE_FULL; /* its log's index is one more file that has to grow */
     switch (code & 0xFF) {
     case SQLITE_FULL:
         return error_set(err,

@@ -32,6 +32,10 @@ int ledger_file_is_known(struct ledger *ledger, const char *file_name, bool *kno
                          struct error *err)
 {
     struct file_question question = {.file_name = file_name};
+    *known = true;
+    /* What the failed write left behind shows when the ledger is opened again, and not before. */
+    if (ledger_is_sound(ledger, err) != 0)
+        return -1;
     int failed = ledger_read(ledger, ask_file, &question, err);
     *known = question.count > 0;
     return failed;

@@ -141,6 +141,76 @@ static void test_clean_and_trim(void)
     bench_free(bench);
 }
 
+/* Oldest end first, only what is over for good, and on past one that is left as it is. */
+static void test_order_of_cleaning(void)
+{
+    struct bench *bench = bench_new(true);
+    struct ledger_to_clean at = {.id = 0};
+    static const enum study_state states[] = {
+        STUDY_RECEIVING, STUDY_COMPLETED, STUDY_QUARANTINED, STUDY_READY,     STUDY_DISCARDED,
+        STUDY_FAILED,    STUDY_CANCELLED, STUDY_UPLOADING,   STUDY_COMPLETED, STUDY_CONFIRMING};
+    enum { COUNT = sizeof states / sizeof *states };
+    for (int i = 0; i < COUNT; i++) {
+        char study[32], sop[32];
+        (void)snprintf(study, sizeof study, "1.%d", i);
+        (void)snprintf(sop, sizeof sop, "2.%d", i);
+        SEND(bench, .study = study, .sop = sop, .size = 100U + (unsigned)i);
+    }
+    for (int i = COUNT - 1; i >= 0; i--) { /* the last to come is the first to end */
+        bench->now += 1000;
+        if (states[i] != STUDY_RECEIVING)
+            bench_bring(bench, i + 1, states[i]);
+    }
+    CU_ASSERT_EQUAL(ledger_next_to_clean(bench->ledger, &at, INT64_MAX, NULL), 0);
+    CU_ASSERT_EQUAL(at.id, 9);
+    CU_ASSERT_EQUAL(at.bytes, 108);
+    CU_ASSERT_EQUAL(ledger_next_to_clean(bench->ledger, &at, INT64_MAX, NULL), 0);
+    CU_ASSERT_EQUAL(at.id, 5);
+    int64_t changed = bench_study(bench, 2).changed_ms;
+    CU_ASSERT_EQUAL(ledger_next_to_clean(bench->ledger, &at, changed, NULL), LEDGER_NOT_FOUND);
+    CU_ASSERT_EQUAL(ledger_next_to_clean(bench->ledger, &at, INT64_MAX, NULL), 0);
+    CU_ASSERT_EQUAL(at.id, 2);
+    CU_ASSERT_EQUAL(ledger_next_to_clean(bench->ledger, &at, INT64_MAX, NULL), LEDGER_NOT_FOUND);
+    bench_free(bench);
+}
+
+static void test_files_in_pages(void)
+{
+    struct bench *bench = bench_new(true);
+    struct ledger_file files[4];
+    size_t count = 0;
+    for (int i = 0; i < 6; i++) {
+        char sop[32];
+        (void)snprintf(sop, sizeof sop, "2.%d", i);
+        SEND(bench, .study = i == 2 ? "1.9" : "1.1", .sop = sop);
+    }
+    bench_bring(bench, 1, STUDY_COMPLETED);
+    CU_ASSERT_EQUAL(ledger_study_files(bench->ledger, 1, 0, files, 4, &count, NULL), 0);
+    CU_ASSERT_EQUAL(count, 4);
+    CU_ASSERT_EQUAL(files[2].instance_id, 4); /* the third is another study's */
+    CU_ASSERT_EQUAL(ledger_files_removed(bench->ledger, files, count, NULL), 0);
+    CU_ASSERT_EQUAL(ledger_files_removed(bench->ledger, files, count, NULL), 0); /* once counts */
+    CU_ASSERT_EQUAL(
+        ledger_study_files(bench->ledger, 1, files[3].instance_id, files, 4, &count, NULL), 0);
+    CU_ASSERT_EQUAL(count, 1);
+    struct ledger_to_clean at = {.id = 0};
+    CU_ASSERT_EQUAL(ledger_next_to_clean(bench->ledger, &at, INT64_MAX, NULL), 0);
+    /* A row that names another file by now keeps it. */
+    struct ledger_file other = files[0];
+    (void)snprintf(other.name, sizeof other.name, "other.dcm");
+    CU_ASSERT_EQUAL(ledger_files_removed(bench->ledger, &other, 1, NULL), 0);
+    CU_ASSERT_EQUAL(ledger_study_files(bench->ledger, 1, 0, files, 4, &count, NULL), 0);
+    CU_ASSERT_EQUAL(count, 1);
+    CU_ASSERT_EQUAL(ledger_files_removed(bench->ledger, files, 1, NULL), 0);
+    at = (struct ledger_to_clean){.id = 0};
+    CU_ASSERT_EQUAL(ledger_next_to_clean(bench->ledger, &at, INT64_MAX, NULL), LEDGER_NOT_FOUND);
+    CU_ASSERT_EQUAL(ledger_study_files(bench->ledger, 2, 0, files, 4, &count, NULL), 0);
+    CU_ASSERT_EQUAL(count, 1);
+    CU_ASSERT_EQUAL(bench_study(bench, 1).instances, 5);
+    CU_ASSERT_TRUE(bench_adds_up(bench));
+    bench_free(bench);
+}
+
 static void test_trim_many(void)
 {
     struct bench *bench = bench_new(false);
@@ -196,6 +266,8 @@ static CU_TestInfo cases[] = {SUITE_CASE(test_files),
                               SUITE_CASE(test_all_files),
                               SUITE_CASE(test_lost_file_is_replaced),
                               SUITE_CASE(test_clean_and_trim),
+                              SUITE_CASE(test_order_of_cleaning),
+                              SUITE_CASE(test_files_in_pages),
                               SUITE_CASE(test_trim_many),
                               SUITE_CASE(test_totals),
                               CU_TEST_INFO_NULL};
