@@ -186,9 +186,13 @@ static void test_files_are_published_whole(void)
     CU_ASSERT_EQUAL(fs_make_directory(path, &err), -1);
     CU_ASSERT_EQUAL(fs_remove(path, &err), 0);
     CU_ASSERT_EQUAL(fs_remove(path, &err), 0);
-    uint64_t free_bytes = 0;
-    CU_ASSERT_EQUAL(fs_free_bytes(&free_bytes, directory, &err), 0);
-    CU_ASSERT(free_bytes > 0);
+    struct fs_room room = {0, 0};
+    CU_ASSERT_EQUAL(fs_room(&room, directory, &err), 0);
+    CU_ASSERT(room.bytes > 0);
+    CU_ASSERT(room.files > 0);
+    CU_ASSERT_EQUAL(fs_try_room(path, 4096, &err), 0);
+    CU_ASSERT_EQUAL(fs_try_room(path, INT64_MAX / 2, &err), -1);
+    CU_ASSERT_EQUAL(access(path, F_OK), -1);
 }
 
 static void test_digests(void)
