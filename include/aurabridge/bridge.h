@@ -24,10 +24,13 @@ int bridge_open(struct bridge **out, struct config *config, const struct clock *
 /* What the node hands instances to. Belongs to the bridge. */
 const struct instance_sink *bridge_sink(struct bridge *bridge);
 
-/* Whether new associations may come, for the node: the spool is above its reserve. */
+/* Whether new associations may come, for the node: reception is open and the ledger takes rows. */
 bool bridge_may_accept(void *bridge, struct error *why_not);
 
-/* Starts the assembler and the delivery workers. */
+/* Whether senders are refused for now, and why, without asking the disk. Thread-safe. */
+bool bridge_is_closed(struct bridge *bridge, struct error *why);
+
+/* Starts the assembler, the housekeeper and the delivery workers. */
 int bridge_start(struct bridge *bridge, struct error *err);
 
 /* Takes over a new config: map, limits, destinations. Studies that no entry matched are looked at

@@ -7,8 +7,8 @@
  * The objects have: for studies "study" each; for audit "finding" each, of the first thousand
  * things that do not add up, then "audit" with the figures; for receipt "receipt" and its "sha256",
  * then "instance" each. Replies to `studies` of one study carry patient ids: they go to the
- * operator, never to a log. A daemon says in every last line where it listens; `about` asks for
- * nothing else.
+ * operator, never to a log. A daemon says in every last line where it listens and, while senders
+ * are refused, why ("reception_closed"); `about` asks for nothing else.
  */
 #ifndef AURABRIDGE_OPERATE_H
 #define AURABRIDGE_OPERATE_H

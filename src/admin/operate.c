@@ -247,6 +247,9 @@ int operate(const struct operate_target *target, const struct json *request, ope
         unsaid |= json_set_string(last, "message", order.said);
     if (target->listen)
         unsaid |= json_set_string(last, "listen", target->listen);
+    struct error closed;
+    if (target->bridge && bridge_is_closed(target->bridge, &closed))
+        unsaid |= json_set_string(last, "reception_closed", closed.text);
     if (!unsaid)
         unsaid = emit(context, last);
     json_free(last);

@@ -79,7 +79,13 @@ const struct instance_sink *bridge_sink(struct bridge *bridge)
 bool bridge_may_accept(void *context, struct error *why_not)
 {
     struct bridge *bridge = context;
-    return spool_check_space(bridge->spool, 0, why_not) == 0;
+    return spool_admit(bridge->spool, why_not) == 0 &&
+           ledger_is_sound(bridge->ledger, why_not) == 0;
+}
+
+bool bridge_is_closed(struct bridge *bridge, struct error *why)
+{
+    return spool_is_closed(bridge->spool, why) || ledger_is_sound(bridge->ledger, why) != 0;
 }
 
 struct ledger *bridge_ledger(struct bridge *bridge)
@@ -137,6 +143,18 @@ void bridge_wait(struct bridge *bridge, uint64_t *seen, int64_t until_ms)
     pthread_mutex_unlock(&bridge->due_lock);
 }
 
+void bridge_pause(struct bridge *bridge, int64_t ms)
+{
+    int64_t until = clock_monotonic_ms(bridge->clock) + ms;
+    uint64_t seen = 0;
+    while (!atomic_load(&bridge->stopping)) {
+        int64_t left = until - clock_monotonic_ms(bridge->clock);
+        if (left <= 0)
+            return;
+        bridge_wait(bridge, &seen, clock_wall_ms(bridge->clock) + left);
+    }
+}
+
 int bridge_start(struct bridge *bridge, struct error *err)
 {
     if (deliveries_follow(bridge, bridge->config, err) != 0)
@@ -145,6 +163,10 @@ int bridge_start(struct bridge *bridge, struct error *err)
     if (refused)
         return error_errno(err, refused, "starting the assembler's thread");
     bridge->assembler_runs = true;
+    refused = pthread_create(&bridge->housekeeper, NULL, housekeeping_run, bridge);
+    if (refused)
+        return error_errno(err, refused, "starting the housekeeper's thread");
+    bridge->housekeeper_runs = true;
     return 0;
 }
 
@@ -187,6 +209,10 @@ void bridge_stop(struct bridge *bridge)
     if (bridge->assembler_runs) {
         pthread_join(bridge->assembler, NULL);
         bridge->assembler_runs = false;
+    }
+    if (bridge->housekeeper_runs) {
+        pthread_join(bridge->housekeeper, NULL);
+        bridge->housekeeper_runs = false;
     }
     deliveries_stop(bridge);
 }

@@ -30,8 +30,8 @@ struct bridge {
     uint64_t due_count; /* of wakes; who waits remembers the one it saw */
     atomic_bool stopping;
 
-    pthread_t assembler;
-    bool assembler_runs;
+    pthread_t assembler, housekeeper;
+    bool assembler_runs, housekeeper_runs;
     atomic_bool reroute_due; /* the map is new: the assembler looks at unrouted studies again */
 
     pthread_mutex_t deliveries_lock; /* guards the list; never held while workers are joined */
@@ -41,6 +41,9 @@ struct bridge {
 /* Waits until something may be due, the time has come (wall clock; INT64_MAX: none), or the bridge
  * stops. `*seen` is the caller's memory, 0 at first. */
 void bridge_wait(struct bridge *bridge, uint64_t *seen, int64_t until_ms);
+
+/* Waits until so much time has passed, whatever is due meanwhile, or the bridge stops. */
+void bridge_pause(struct bridge *bridge, int64_t ms);
 
 /* reception.c */
 void reception_init(struct bridge *bridge);
@@ -73,8 +76,7 @@ void clock_change_watch(struct bridge *bridge, struct time_watch *watch);
  * back to what they were meant to be. */
 int clock_change_repair(struct bridge *bridge, struct error *err);
 
-#define HOUSEKEEPING_EVERY_MS 60000
-/* housekeeping.c: returns when it wants to run again (wall clock). */
-int64_t housekeeping_run(struct bridge *bridge);
+/* housekeeping.c: the thread's function. */
+void *housekeeping_run(void *bridge);
 
 #endif

@@ -69,6 +69,7 @@ static int64_t work_once(struct delivery_worker *worker)
         log_error("delivery", "the ledger does not answer: %s", err.text);
         return now + LOCAL_FAULT_DELAY_MS;
     }
+    worker->met_full_disk = false;
     atomic_store(&worker->interrupted, false);
     atomic_store(&worker->study_id, study.id);
     /* Again, now that an interruption finds this worker: a cancel may have come in between. */
@@ -80,6 +81,8 @@ static int64_t work_once(struct delivery_worker *worker)
     /* After a conflict its state is another's, and so is its lease. */
     if (failed && failed != LEDGER_CONFLICT)
         give_back(worker, study.id);
+    else if (worker->met_full_disk) /* so would all others, each with a line in the log */
+        sleep_until(worker, clock_wall_ms(bridge->clock) + LOCAL_FAULT_DELAY_MS);
     return 0;
 }
 

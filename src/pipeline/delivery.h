@@ -18,7 +18,9 @@ struct delivery_worker {
     struct http_client *http; /* for Tus */
     atomic_llong study_id;    /* that it has in hand, or 0 */
     atomic_bool interrupted;  /* look at the study again */
-    uint64_t probe;           /* not 0: it tries a paused destination; its thread's own */
+    /* Its thread's own. */
+    uint64_t probe;     /* not 0: it tries a paused destination */
+    bool met_full_disk; /* in the last stage */
 };
 
 struct delivery {

@@ -32,6 +32,7 @@ enum stage_result stage_ends(struct stage *stage, enum stage_result result, int6
 enum stage_result stage_local(struct stage *stage, const struct error *why)
 {
     log_error("delivery", "study S%" PRId64 ": %s", stage->study.id, why->text);
+    stage->worker->met_full_disk = spool_is_full(stage->bridge->spool);
     return stage_ends(stage, STAGE_LOCAL, LOCAL_FAULT_DELAY_MS, why->text);
 }
 
@@ -192,8 +193,8 @@ static int put_off(struct stage *stage, struct error *err)
 {
     int64_t now = clock_wall_ms(stage->bridge->clock);
     int64_t at = now;
-    bool counts =
-        (stage->result == STAGE_RETRY && !stage->progressed) || stage->result == STAGE_LOCAL;
+    bool is_study_fault = stage->result == STAGE_LOCAL && !stage->worker->met_full_disk;
+    bool counts = (stage->result == STAGE_RETRY && !stage->progressed) || is_study_fault;
     if (stage->result == STAGE_PAUSE) {
         at = pause_destination(stage, now, &counts);
     } else if (stage->result == STAGE_RETRY) {
@@ -202,7 +203,8 @@ static int put_off(struct stage *stage, struct error *err)
                     stage->study.id, study_state_name(stage->study.state), (at - now + 999) / 1000,
                     stage->reason);
     } else if (stage->result == STAGE_LOCAL) {
-        at = now + backoff_delay(stage->study.attempt, stage->delay_ms, LOCAL_FAULT_CEILING_MS);
+        at = now + backoff_delay(is_study_fault ? stage->study.attempt : 0, stage->delay_ms,
+                                 LOCAL_FAULT_CEILING_MS);
     }
     return ledger_defer(stage->bridge->ledger, stage->study.id, at, stage->reason, counts, err);
 }
