@@ -34,9 +34,9 @@ const char *spool_directory(const struct spool *spool);
 
 /* ---- room: docs/decisions/0011-levels-of-the-spool.md ---- */
 
-/* Reception, which is open at first, closes when no more than the reserve is free or the disk
- * refuses a write for lack of space. Only spool_look and spool_set_reserve open it. Each change is
- * logged once. */
+/* Reception, which is open at first, closes when someone finds no more than the reserve free or the
+ * disk refuses a write for lack of space. Only spool_look and spool_set_reserve open it. Each
+ * change is logged once. */
 
 /* Whether an instance may begin, or an association. Returns 0, SPOOL_FULL with the figures and the
  * remedy, or -1 when the disk does not answer. */
@@ -51,8 +51,8 @@ void spool_refused(struct spool *spool, const char *reason);
 /* Whether next to nothing can be written: what fails now is the disk's fault. */
 bool spool_is_full(struct spool *spool);
 
-/* To be called every second or so: opens reception when the reserve and a margin are free and, when
- * the disk had refused a write, it takes one. */
+/* To be called every second or so: closes reception too, and opens it when the reserve and a margin
+ * are free and, when the disk had refused a write, it takes one. */
 struct spool_look {
     bool opened;     /* by this look */
     uint64_t wanted; /* bytes that copies which nobody needs should give back; 0: none */

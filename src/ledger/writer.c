@@ -124,6 +124,8 @@ static bool run_batch(struct ledger *ledger, struct change *batch)
         return false;
     bool disk_failed = is_disk_failure(writer->handle);
     int result = is_full(writer->handle) ? LEDGER_FULL : -1;
+    if (result == LEDGER_FULL)
+        ledger->checkpoint_from = 0; /* what is folded in gives the log room on a full disk */
     if (!sqlite3_get_autocommit(writer->handle))
         (void)database_run(writer, "ROLLBACK", NULL);
     fail_all(batch, result, &why);

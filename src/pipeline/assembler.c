@@ -123,7 +123,8 @@ static int assemble(struct bridge *bridge, int64_t id)
     config_release(config);
     if (!failed || failed == LEDGER_CONFLICT)
         return 0;
-    log_error("assembler", "study S%" PRId64 " waits: %s", id, err.text);
+    if (!bridge_met_full_ledger(bridge, failed))
+        log_error("assembler", "study S%" PRId64 " waits: %s", id, err.text);
     /* A full disk is not the study's fault: it waits no longer for having met it often. */
     bool counts = !spool_is_full(bridge->spool);
     int64_t later =

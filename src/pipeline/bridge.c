@@ -155,6 +155,14 @@ void bridge_pause(struct bridge *bridge, int64_t ms)
     }
 }
 
+bool bridge_met_full_ledger(struct bridge *bridge, int failure)
+{
+    if (failure != LEDGER_FULL)
+        return false;
+    spool_refused(bridge->spool, "the ledger cannot grow");
+    return true;
+}
+
 int bridge_start(struct bridge *bridge, struct error *err)
 {
     if (deliveries_follow(bridge, bridge->config, err) != 0)

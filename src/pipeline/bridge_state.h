@@ -45,6 +45,9 @@ void bridge_wait(struct bridge *bridge, uint64_t *seen, int64_t until_ms);
 /* Waits until so much time has passed, whatever is due meanwhile, or the bridge stops. */
 void bridge_pause(struct bridge *bridge, int64_t ms);
 
+/* Whether that was a ledger without room to grow. Then reception is closed, which tells it once. */
+bool bridge_met_full_ledger(struct bridge *bridge, int failure);
+
 /* reception.c */
 void reception_init(struct bridge *bridge);
 

@@ -66,7 +66,8 @@ static int64_t work_once(struct delivery_worker *worker)
         gate_leave(&delivery->gate, worker->probe);
         if (found == LEDGER_NOT_FOUND)
             return next;
-        log_error("delivery", "the ledger does not answer: %s", err.text);
+        if (!bridge_met_full_ledger(bridge, found))
+            log_error("delivery", "the ledger does not answer: %s", err.text);
         return now + LOCAL_FAULT_DELAY_MS;
     }
     worker->met_full_disk = false;

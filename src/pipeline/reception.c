@@ -157,10 +157,9 @@ static void take_back(struct bridge *bridge, const char *file_name)
 static void refuse_for_ledger(struct instance *instance, struct dimse_answer *answer, int failure,
                               const struct error *why)
 {
-    /* Each further instance would be written, synced and taken back. */
-    if (failure == LEDGER_FULL)
-        spool_refused(instance->bridge->spool, "the ledger cannot grow");
-    refuse_for_disk(instance, answer, failure == LEDGER_FULL ? SPOOL_FULL : -1, why);
+    /* Or each further instance would be written, synced and taken back. */
+    bool is_full = bridge_met_full_ledger(instance->bridge, failure);
+    refuse_for_disk(instance, answer, is_full ? SPOOL_FULL : -1, why);
 }
 
 static int publish_and_record(struct instance *instance, const struct stored_instance *stored,

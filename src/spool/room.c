@@ -137,6 +137,14 @@ static enum reception reception_of(struct spool *spool, struct error *why)
     return reception;
 }
 
+/* Closes, or stays closed with the figures of now. */
+static void keep_closed(struct spool *spool, const struct fs_room *room, uint64_t reserve)
+{
+    struct error why;
+    describe(&why, spool->directory, room, reserve);
+    close_reception(spool, RECEPTION_SHORT, &why);
+}
+
 int spool_room_grow(struct spool *spool, struct error *err)
 {
     struct fs_room room;
@@ -145,11 +153,8 @@ int spool_room_grow(struct spool *spool, struct error *err)
         return -1;
     if (!is_short(&room, reserve))
         return 0;
-    struct error why;
-    describe(&why, spool->directory, &room, reserve);
-    close_reception(spool, RECEPTION_SHORT, &why);
-    if (err)
-        *err = why;
+    keep_closed(spool, &room, reserve);
+    describe(err, spool->directory, &room, reserve);
     return SPOOL_FULL;
 }
 
@@ -197,17 +202,6 @@ bool spool_is_full(struct spool *spool)
            (room.bytes < FULL_BYTES || room.files < FULL_FILES);
 }
 
-/* Also the figures that people are told should be those of now. */
-static void stay_closed(struct spool *spool, const struct fs_room *room, uint64_t reserve)
-{
-    struct error why;
-    describe(&why, spool->directory, room, reserve);
-    (void)pthread_mutex_lock(&spool->room.lock);
-    if (spool->room.reception == RECEPTION_SHORT)
-        spool->room.why = why;
-    (void)pthread_mutex_unlock(&spool->room.lock);
-}
-
 static bool takes_a_trial(struct spool *spool, uint64_t length)
 {
     char path[FS_PATH_MAX];
@@ -228,8 +222,8 @@ void spool_look(struct spool *spool, struct spool_look *out)
                  (reception == RECEPTION_SHORT || takes_a_trial(spool, margin));
     if (opens)
         out->opened = open_reception(spool, &room);
-    else if (reception != RECEPTION_OPEN)
-        stay_closed(spool, &room, reserve);
+    else if (reception != RECEPTION_OPEN || is_short(&room, reserve))
+        keep_closed(spool, &room, reserve);
     uint64_t comfort = level(reserve, 2);
     if (room.bytes < comfort)
         out->wanted = comfort - room.bytes;

@@ -20,6 +20,7 @@ static atomic_int disk_is_full;  /* errno of a write, 0: it is not */
 static atomic_int sync_fails;    /* errno, 0: it does not */
 static atomic_bool file_is_full; /* the ledger file itself, not its log */
 static atomic_uint refused_to_file;
+static atomic_bool files_cannot_grow;
 static atomic_bool disk_is_slow;
 static atomic_bool disk_is_fast; /* says that it has synced */
 
@@ -37,6 +38,12 @@ int fdatasync(int fd)
     return atomic_load(&disk_is_fast) ? 0 : (int)syscall(SYS_fdatasync, fd);
 }
 
+static bool is_growth(int fd, size_t length, off64_t offset)
+{
+    struct stat status;
+    return fstat(fd, &status) == 0 && offset + (off64_t)length > status.st_size;
+}
+
 static bool is_ledger_file(int fd)
 {
     static const char ending[] = ".db";
@@ -51,6 +58,10 @@ ssize_t pwrite64(int fd, const void *bytes, size_t length, off64_t offset)
 {
     if (atomic_load(&disk_is_full)) {
         errno = atomic_load(&disk_is_full);
+        return -1;
+    }
+    if (atomic_load(&files_cannot_grow) && is_growth(fd, length, offset)) {
+        errno = ENOSPC;
         return -1;
     }
     if (atomic_load(&file_is_full) && is_ledger_file(fd)) {
@@ -288,6 +299,33 @@ static void test_a_full_disk_at_the_checkpoint_passes(void)
     bench_free(bench);
 }
 
+/* What needs no more room than it has goes on: uploads, say, which free some. */
+static void test_a_full_disk_takes_what_it_has_room_for(void)
+{
+    struct bench *bench = bench_new(true);
+    struct ledger_upload upload = {.upload_id = "x"};
+    SEND(bench, .sop = "1");
+    CU_ASSERT_EQUAL(ledger_upload_put(bench->ledger, 1, &upload, &bench->err), 0);
+    bench_reopen(bench);
+    for (int i = 0; i < 20; i++)
+        CU_ASSERT_EQUAL(ledger_set_warning(bench->ledger, 1, i % 2 ? "x" : "y", &bench->err), 0);
+    atomic_store(&files_cannot_grow, true);
+    unsigned refused = 0;
+    for (unsigned i = 1; i <= 200; i++) {
+        upload.upload_offset = i;
+        int result = ledger_upload_put(bench->ledger, 1, &upload, &bench->err);
+        CU_ASSERT_TRUE(result == 0 || result == LEDGER_FULL);
+        refused += result != 0;
+    }
+    printf("(%u of 200 refused) ", refused);
+    CU_ASSERT_TRUE(refused > 0 && refused < 20);
+    CU_ASSERT_EQUAL(bench_study(bench, 1).upload.upload_offset, 200);
+    atomic_store(&files_cannot_grow, false);
+    bench_reopen(bench);
+    CU_ASSERT_EQUAL(bench_study(bench, 1).upload.upload_offset, 200);
+    bench_free(bench);
+}
+
 /* The write-ahead log is folded into the file, and by the writer, well before it is huge. */
 static void test_the_log_stays_small(void)
 {
@@ -417,6 +455,7 @@ static CU_TestInfo cases[] = {SUITE_CASE(test_commits_are_shared),
                               SUITE_CASE(test_a_failed_sync_ends_all_changes),
                               SUITE_CASE(test_a_full_disk_passes),
                               SUITE_CASE(test_a_full_disk_at_the_checkpoint_passes),
+                              SUITE_CASE(test_a_full_disk_takes_what_it_has_room_for),
                               SUITE_CASE(test_the_log_stays_small),
                               SUITE_CASE(test_forged_files),
                               SUITE_CASE(test_damaged_pages),
