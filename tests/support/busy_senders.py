@@ -2,11 +2,13 @@
 """Senders that never rest, until a file appears: PORT STOP-FILE [SENDERS]
 
 Each sends one small generated study after the other, an association each, one instance of it twice.
-Prints how many instances were answered 0000.
+A bridge that goes away is tried again with the next study. Prints how many instances were answered
+0000.
 """
 import os
 import sys
 import threading
+import time
 
 import make_instances
 import pdu_sender
@@ -33,7 +35,11 @@ class Busy:
 
     def send_study(self, calling, index):
         instances = make_study(index)
-        sender = pdu_sender.Sender("127.0.0.1", self.port, calling=calling)
+        try:
+            sender = pdu_sender.Sender("127.0.0.1", self.port, calling=calling)
+        except OSError:
+            time.sleep(0.1)
+            return
         try:
             sender.associate(pdu_sender.proposed_contexts(instances, False))
             for instance in instances + instances[:1]:
@@ -42,6 +48,8 @@ class Busy:
                     with self.lock:
                         self.acknowledged += 1
             sender.release()
+        except (OSError, pdu_sender.Ended):
+            time.sleep(0.1)
         finally:
             sender.close()
 
