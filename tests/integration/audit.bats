@@ -145,9 +145,9 @@ audit_query() {
     [ "$(find "$WORLD/spool/studies" -name '*.dcm' | wc -l)" = 1 ]
 }
 
-@test "audits add up at every moment while four senders send, resend and discard" {
+@test "audits add up at every moment while four senders send, resend, replace, and a person discards" {
     sandbox_start
-    bridge_start --set retention.completed=0s --set dicom.max_associations_per_peer=64
+    bridge_start --set retention.completed=0s --set study.on_changed_duplicate=replace
     python3 "$AURABRIDGE_SUPPORT/busy_senders.py" "$BRIDGE_PORT" "$WORLD/stop" \
         >"$WORLD/acknowledged" 3>&- &
     EXTRA_PIDS=$!
@@ -162,6 +162,8 @@ audit_query() {
         bridge discard "$(studies_query '[.studies[] | select(.state == "receiving" or .state == "ready")][0].id')" || true
     done
     [ "$now" -gt 20 ]
+    [ "$(audit_query .places.superseded)" -gt 0 ]
+    [ "$(audit_query .places.resends)" -gt 0 ]
     touch "$WORLD/stop"
     wait "$EXTRA_PIDS"
     EXTRA_PIDS=

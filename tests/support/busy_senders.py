@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Senders that never rest, until a file appears: PORT STOP-FILE [SENDERS]
 
-Each sends one small generated study after the other, an association each, one instance of it twice.
-A bridge that goes away is tried again with the next study. Prints how many instances were answered
+Each sends one small generated study after the other, an association each: one instance of it twice,
+and another once more with other pixels. A bridge that goes away is tried again with the next study. Prints how many instances were answered
 0000.
 """
 import os
@@ -16,16 +16,19 @@ import pdu_sender
 EACH = 3
 
 
-def make_study(index):
+def make_instance(study, series, uid, number, pixel):
+    part10 = make_instances.header(study, series, uid, number, 64)
+    data = part10[part10.index(b"\x08\x00\x16\x00UI", 132):] + bytes([pixel]) * 64
+    return pdu_sender.Instance(make_instances.SECONDARY_CAPTURE, uid,
+                               make_instances.EXPLICIT_LITTLE_ENDIAN, data)
+
+
+def make_study():
     study, series = make_instances.new_uid(), make_instances.new_uid()
-    instances = []
-    for number in range(EACH):
-        uid = make_instances.new_uid()
-        part10 = make_instances.header(study, series, uid, number + 1, 64) + bytes([index % 256]) * 64
-        data = part10[part10.index(b"\x08\x00\x16\x00UI", 132):]
-        instances.append(pdu_sender.Instance(make_instances.SECONDARY_CAPTURE, uid,
-                                             make_instances.EXPLICIT_LITTLE_ENDIAN, data))
-    return instances
+    instances = [make_instance(study, series, make_instances.new_uid(), number, 1)
+                 for number in range(1, EACH + 1)]
+    changed = make_instance(study, series, instances[1].sop_instance, 2, 2)
+    return instances + [instances[0], changed]
 
 
 class Busy:
@@ -33,8 +36,8 @@ class Busy:
         self.port, self.stop = port, stop
         self.acknowledged, self.lock = 0, threading.Lock()
 
-    def send_study(self, calling, index):
-        instances = make_study(index)
+    def send_study(self, calling):
+        instances = make_study()
         try:
             sender = pdu_sender.Sender("127.0.0.1", self.port, calling=calling)
         except OSError:
@@ -42,7 +45,7 @@ class Busy:
             return
         try:
             sender.associate(pdu_sender.proposed_contexts(instances, False))
-            for instance in instances + instances[:1]:
+            for instance in instances:
                 status, _ = sender.store(instance)
                 if status == 0:
                     with self.lock:
@@ -54,10 +57,8 @@ class Busy:
             sender.close()
 
     def run(self, calling):
-        index = 0
         while not os.path.exists(self.stop):
-            index += 1
-            self.send_study(calling, index)
+            self.send_study(calling)
 
 
 def main():

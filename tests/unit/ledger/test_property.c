@@ -128,6 +128,7 @@ static void act(struct world *world)
         break;
     case 2:
     case 3:
+        (void)ledger_advance(ledger, id, STUDY_RECEIVING, STUDY_QUARANTINED, "random", NULL);
         if (ledger_study_release(ledger, id, below(world, 2) ? "A" : NULL, &left, NULL) == 0 &&
             left > world->newest)
             world->newest = left;

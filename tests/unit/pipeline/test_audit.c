@@ -1,12 +1,31 @@
-/* The audit of files: what is missing, what nobody knows, and what is only under way. */
+/* The audit of files: what is missing, what nobody knows, and what is only under way. The test
+ * stands between the audit and its look at a file, so that something can happen just then. */
 #include "bridge_bench.h"
 
 #include <dirent.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
+
+static struct bench *replaces_before_the_look;
+
+static void replace_once(void)
+{
+    struct bench *bench = replaces_before_the_look;
+    replaces_before_the_look = NULL;
+    if (bench)
+        CU_ASSERT_EQUAL(SEND(bench, .sop = "1.2.3.1", .pixels = "other").status, DIMSE_SUCCESS);
+}
+
+int lstat(const char *restrict path, struct stat *restrict status)
+{
+    replace_once();
+    return (int)syscall(SYS_newfstatat, AT_FDCWD, path, status, AT_SYMLINK_NOFOLLOW);
+}
 
 struct found {
     struct bridge_audit audit;
@@ -229,6 +248,29 @@ static void test_a_reception_under_way_is_waited_for(void)
     }
 }
 
+/* The row was read, then another version took its place and the file went: nothing is missing. */
+static void test_a_file_that_is_replaced_meanwhile(void)
+{
+    struct bench bench;
+    bench_open(&bench, NULL);
+    struct config *config = bench_config(&bench, NULL);
+    size_t count = config->destination_count;
+    config->destination_count = 0; /* no destination, no worker */
+    config->study.on_changed_duplicate = CHANGED_DUPLICATE_REPLACE;
+    CU_ASSERT_EQUAL(bridge_reconfigure(bench.bridge, config, &bench.err), 0);
+    (void)SEND(&bench, .sop = "1.2.3.1");
+    replaces_before_the_look = &bench;
+    CU_ASSERT_EQUAL(audit(&bench).count, 0);
+    CU_ASSERT_PTR_NULL(replaces_before_the_look);
+    CU_ASSERT_EQUAL(bench_study(&bench, 1).superseded, 1);
+    struct found found = audit(&bench);
+    CU_ASSERT_EQUAL(found.count, 0);
+    CU_ASSERT_EQUAL(found.audit.files, 1);
+    bench_close(&bench);
+    config->destination_count = count;
+    config_release(config);
+}
+
 static bool never(void *context)
 {
     (void)context;
@@ -267,6 +309,7 @@ static CU_TestInfo cases[] = {
     SUITE_CASE(test_a_file_that_no_row_names),
     SUITE_CASE(test_many_strangers),
     SUITE_CASE(test_a_reception_under_way_is_waited_for),
+    SUITE_CASE(test_a_file_that_is_replaced_meanwhile),
     SUITE_CASE(test_phases),
     CU_TEST_INFO_NULL,
 };
