@@ -41,11 +41,14 @@ static bool audit_stops(void *context)
     return atomic_load(&audit->bridge->stopping);
 }
 
+static int stopped(const struct audit *audit)
+{
+    return error_set(audit->err, "the bridge stops; ask again when it runs");
+}
+
 static int go_on(struct audit *audit)
 {
-    if (audit->seen++ % STOP_ASKED_EACH || !audit_stops(audit))
-        return 0;
-    return error_set(audit->err, "the bridge stops; ask again when it runs");
+    return audit->seen++ % STOP_ASKED_EACH || !audit_stops(audit) ? 0 : stopped(audit);
 }
 
 static void tell_file(struct audit *audit, int64_t study_id, const char *words, const char *name)
@@ -139,6 +142,8 @@ int bridge_audit(struct bridge *bridge, struct bridge_audit *out,
         failed = audit_ledger(audit, true) != 0 ||
                  ledger_files(bridge->ledger, look_at_row, audit, err) != 0 ||
                  spool_list(bridge->spool, look_at_file, audit, err) != 0 || look_again(audit) != 0;
+        if (!failed && audit_stops(audit))
+            failed = stopped(audit); /* perhaps in the middle of a wait */
     }
     free(audit);
     pthread_mutex_unlock(&bridge->audit_lock);

@@ -185,6 +185,31 @@ static void test_walk_shows_durable_files(void)
     fixture_close(&fixture);
 }
 
+/* The list for an audit, beside whatever goes on: it shows the same, and changes nothing. */
+static void test_list(void)
+{
+    struct fixture fixture;
+    struct stored_instance stored;
+    char name[STORED_NAME_SIZE], path[256];
+    fixture_open(&fixture);
+    CU_ASSERT_EQUAL(fixture_store(&fixture, "1.2.3", 10, 10, &stored, name), 0);
+    touch(&fixture, "studies/" STUDY_UID "@" ROUTE_KEY "/stray.txt");
+    (void)snprintf(path, sizeof path, "%s/studies/1.2.3@" ROUTE_KEY, fixture.directory);
+    CU_ASSERT_EQUAL(fs_make_directory(path, NULL), 0);
+    struct seen seen = {.spool = fixture.spool};
+    syncs = 0;
+    CU_ASSERT_EQUAL(spool_list(fixture.spool, see, &seen, &fixture.err), 0);
+    CU_ASSERT_EQUAL(seen.count, 1);
+    CU_ASSERT_FALSE(seen.wrong);
+    CU_ASSERT_EQUAL(syncs, 0);
+    CU_ASSERT_EQUAL(access(path, F_OK), 0);
+    CU_ASSERT_TRUE(spool_has_any(fixture.spool, name));
+    CU_ASSERT_EQUAL(spool_remove(fixture.spool, name, &fixture.err), 0);
+    CU_ASSERT_FALSE(spool_has_any(fixture.spool, name));
+    CU_ASSERT_FALSE(spool_has_any(fixture.spool, "../lock"));
+    fixture_close(&fixture);
+}
+
 static void test_examine_broken(void)
 {
     static const char name[] = STUDY_UID "@" ROUTE_KEY "/1.2.3.0123456789abcdef.dcm";
@@ -323,6 +348,7 @@ static CU_TestInfo cases[] = {SUITE_CASE(test_clear_incoming),
                               SUITE_CASE(test_foreign_things_are_left_alone),
                               SUITE_CASE(test_impossible_times),
                               SUITE_CASE(test_walk_shows_durable_files),
+                              SUITE_CASE(test_list),
                               SUITE_CASE(test_examine_broken),
                               SUITE_CASE(test_read_values),
                               SUITE_CASE(test_examine_real_files),
