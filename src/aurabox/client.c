@@ -129,8 +129,10 @@ enum aurabox_outcome client_send(struct aurabox_client *client, const struct cli
     }
     enum aurabox_outcome outcome = ask(client, call, url, body, reply);
     /* When this fails, the place counts for longer than it had to. */
-    int64_t closed_ms = reply->status == 429 ? reply->retry_after_ms : 0;
-    if (aurabox_limiter_done(limiter, bucket, ticket, closed_ms, &err) != 0)
+    int failed = reply->status == 429
+                     ? aurabox_limiter_refused(limiter, bucket, ticket, reply->retry_after_ms, &err)
+                     : aurabox_limiter_done(limiter, bucket, ticket, &err);
+    if (failed)
         log_warning("aurabox", "%s", err.text);
     return outcome;
 }

@@ -9,7 +9,7 @@ struct reply_question {
     const struct endpoint *endpoint;
     const char *base_url;
     int64_t now_ms; /* wall clock */
-    bool repeated;  /* a `complete` whose answer was lost before */
+    bool repeated;  /* the call may have had its effect before */
     struct redaction sent;
 };
 
