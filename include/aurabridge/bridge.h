@@ -54,6 +54,9 @@ void bridge_wake(struct bridge *bridge);
 /* Interrupts the worker that has the study, if any, so that it sees a cancel request. */
 void bridge_interrupt(struct bridge *bridge, int64_t study_id);
 
+/* Somebody put something right: a paused destination (null: each) is tried now, not later. */
+void bridge_hurry(struct bridge *bridge, const char *destination);
+
 /* Why a destination is paused, or "" when it is not; `until_ms` is when it is probed (wall clock).
  */
 void bridge_destination_pause(struct bridge *bridge, const char *destination,

@@ -190,8 +190,16 @@ int bridge_reconfigure(struct bridge *bridge, struct config *config, struct erro
     pthread_mutex_unlock(&bridge->config_lock);
     config_release(before);
     atomic_store(&bridge->reroute_due, true);
-    bridge_wake(bridge);
+    bridge_hurry(bridge, NULL);
     return 0;
+}
+
+void bridge_hurry(struct bridge *bridge, const char *destination)
+{
+    pthread_mutex_lock(&bridge->deliveries_lock);
+    deliveries_hurry(bridge->deliveries, destination);
+    pthread_mutex_unlock(&bridge->deliveries_lock);
+    bridge_wake(bridge);
 }
 
 void bridge_interrupt(struct bridge *bridge, int64_t study_id)

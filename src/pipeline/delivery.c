@@ -284,6 +284,14 @@ void deliveries_interrupt(struct delivery *first, int64_t study_id)
     }
 }
 
+void deliveries_hurry(struct delivery *first, const char *destination)
+{
+    for (struct delivery *delivery = first; delivery; delivery = delivery->next) {
+        if (!destination || strcmp(delivery->settings->name, destination) == 0)
+            gate_hurry(&delivery->gate, clock_wall_ms(delivery->bridge->clock));
+    }
+}
+
 void deliveries_pause_of(struct delivery *first, const char *destination,
                          char reason[LEDGER_REASON_SIZE], int64_t *until_ms)
 {

@@ -43,6 +43,7 @@ void deliveries_stop(struct bridge *bridge);
 
 /* The caller holds deliveries_lock for these. */
 void deliveries_interrupt(struct delivery *first, int64_t study_id);
+void deliveries_hurry(struct delivery *first, const char *destination); /* null: all */
 void deliveries_pause_of(struct delivery *first, const char *destination,
                          char reason[LEDGER_REASON_SIZE], int64_t *until_ms);
 

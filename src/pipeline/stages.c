@@ -81,6 +81,11 @@ enum stage_result stage_from_reply(struct stage *stage, const struct aurabox_rep
     case AURABOX_STOPPED:
     case AURABOX_LIMITED:
         return stage_ends(stage, STAGE_AGAIN, 0, reply->text);
+    case AURABOX_FORGOTTEN:
+        /* It was announced again, in vain. 422 is of this study; 404 may be of all. */
+        if (reply->status != 422)
+            return stage_ends(stage, STAGE_PAUSE, reply->retry_after_ms, reply->text);
+        break;
     case AURABOX_OK:
     case AURABOX_RETRY:
     case AURABOX_REJECTED:
@@ -174,19 +179,30 @@ static int64_t delay_of(const struct stage *stage)
 static int64_t pause_destination(struct stage *stage, int64_t now, bool *counts)
 {
     const struct config *config = stage->config;
-    const struct gate_fault fault = {
-        .place = stage->place, .reason = stage->reason, .at_least_ms = stage->delay_ms};
+    bool of_study = stage->place != GATE_ACCESS;
+    const struct gate_fault fault = {.place = stage->place,
+                                     .reason = stage->reason,
+                                     .at_least_ms = stage->delay_ms,
+                                     .study_id = of_study ? stage->study.id : 0};
     int64_t until = gate_pause(&stage->worker->delivery->gate, stage->worker->probe, &fault, now,
                                config->upload.retry_first_ms, config->upload.retry_ceiling_ms);
-    log_warning("delivery",
-                "destination %s is paused, its studies wait; next try in %" PRId64 " s: %s",
-                stage->study.destination, (until - now + 999) / 1000, stage->reason);
-    *counts = stage->place != GATE_ACCESS && !stage->progressed;
-    if (stage->place == GATE_ACCESS)
+    *counts = of_study && !stage->progressed;
+    if (!of_study) {
+        log_warning("delivery",
+                    "destination %s is paused, its studies wait; next try in %" PRId64 " s: %s",
+                    stage->study.destination, (until - now + 999) / 1000, stage->reason);
         return now;
+    }
     int64_t after_others = until + config->upload.retry_first_ms;
     int64_t at = now + delay_of(stage);
-    return at > after_others ? at : after_others;
+    if (at < after_others)
+        at = after_others;
+    log_warning("delivery",
+                "destination %s is paused, its studies wait; next try in %" PRId64
+                " s, of study S%" PRId64 " in %" PRId64 " s: %s",
+                stage->study.destination, (until - now + 999) / 1000, stage->study.id,
+                (at - now + 999) / 1000, stage->reason);
+    return at;
 }
 
 static int put_off(struct stage *stage, struct error *err)

@@ -269,10 +269,10 @@ three_studies() {
 # The lift config is fetched before each try, and its answer must not end the pause.
 @test "a destination that refuses init, or a Tus server that is none, is probed ever more rarely" {
     local fault
-    for fault in 'POST /uploader/upload/init:403:7' 'POST /files:html:7'; do
+    for fault in 'POST /uploader/upload/init:403:5' 'POST /files:html:5'; do
         sandbox_start --fault "$fault"
         config_write
-        bridge_start --set upload.retry.ceiling=1m
+        bridge_start --set upload.retry.first=500ms --set upload.retry.ceiling=1m
         three_studies
         # At the first delay for ever, this line would never come.
         wait_until 40 grep -q 'destination main is paused.*next try in [3-9] s' "$WORLD/bridge.log"
@@ -289,7 +289,7 @@ three_studies() {
 }
 
 @test "a study that Aurabox alone refuses is not the probe again before others were" {
-    sandbox_start --fault 'POST /uploader/upload/start:404:3'
+    sandbox_start --fault 'POST /uploader/upload/start:403:3'
     bridge_start --set upload.retry.first=2s --set upload.retry.ceiling=10s
     three_studies
     each_paused_it_once() {
