@@ -144,10 +144,10 @@ static void talk(struct aurabox_client *client, bool may_show_patient)
     check(outcome, &reply, true);
     if (outcome == AURABOX_OK)
         check_lift(&lift);
-    outcome = aurabox_init(client, manifest, study_id, &reply);
+    outcome = aurabox_init(client, manifest, false, study_id, &reply);
     check(outcome, &reply, may_show_patient);
     FUZZ_CHECK(memchr(study_id, '\0', sizeof study_id) != NULL && fuzz_is_utf8(study_id));
-    check(aurabox_start(client, "1", "2", &reply), &reply, true);
+    check(aurabox_start(client, "1", "2", false, &reply), &reply, true);
     check(aurabox_complete(client, "1", "2", false, &reply), &reply, true);
     check(aurabox_complete(client, "1", "2", true, &reply), &reply, true);
     check(aurabox_error(client, "1", "why", &reply), &reply, true);

@@ -29,7 +29,7 @@ enum { LAYOUT, ENTRY, LIMITS, KINDS };
 #define CHANGES_MAX  16
 
 static struct spool *spool;
-static char layout_path[300], scratch_path[300], entry_path[400], limits_directory[300];
+static char layout_path[300], scratch_path[300], entry_path[640], limits_directory[300];
 
 static const struct {
     const char *name;
@@ -333,7 +333,7 @@ static void check_limits(struct fuzz_input input)
             err.text);
         FUZZ_CHECK(wait_ms >= 0 && wait_ms <= WINDOW_MS + TIMEOUT_MS + 1);
         if (wait_ms == 0)
-            FUZZ_CHECK(aurabox_limiter_done(limiter, bucket, ticket, 0, &err) == 0);
+            FUZZ_CHECK(aurabox_limiter_done(limiter, bucket, ticket, &err) == 0);
         now_ms += fuzz_number(&input, 2);
     }
     aurabox_limiter_close(limiter);

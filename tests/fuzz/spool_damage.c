@@ -195,17 +195,17 @@ static void litter(enum world_size size, struct fuzz_input *input)
         (void)mkdir(path, 0700);
         break;
     case 1:
-        (void)symlink(world_outside(), path);
+        (void)!symlink(world_outside(), path);
         break;
     case 2:
         (void)snprintf(target, sizeof target, "%s/precious", world_outside());
-        (void)symlink(target, path);
+        (void)!symlink(target, path);
         break;
     case 3:
         (void)mkfifo(path, 0600);
         break;
     case 4:
-        (void)symlink("nowhere", path);
+        (void)!symlink("nowhere", path);
         break;
     default:
         write_content(path, size, input);

@@ -805,7 +805,8 @@ static void test_secrets_are_taken_out(void)
         END};
     struct fixture fixture;
     set_up(&fixture, steps);
-    CU_ASSERT_EQUAL(aurabox_start(fixture.client, UPLOAD, ASSEMBLY, &fixture.reply), AURABOX_RETRY);
+    CU_ASSERT_EQUAL(aurabox_start(fixture.client, UPLOAD, ASSEMBLY, false, &fixture.reply),
+                    AURABOX_RETRY);
     CU_ASSERT_PTR_NULL(strstr(fixture.reply.text, "service-key"));
     CU_ASSERT_PTR_NULL(strstr(fixture.reply.text, "app-secret"));
     CU_ASSERT_PTR_NULL(strstr(fixture.reply.text, "aubt_"));
