@@ -67,7 +67,9 @@ int __wrap_aurabox_limiter_take(struct aurabox_limiter *limiter, enum aurabox_bu
                                 int64_t timeout_ms, int64_t *wait_ms, unsigned *ticket,
                                 struct error *err);
 int __wrap_aurabox_limiter_done(struct aurabox_limiter *limiter, enum aurabox_bucket bucket,
-                                unsigned ticket, int64_t closed_ms, struct error *err);
+                                unsigned ticket, struct error *err);
+int __wrap_aurabox_limiter_refused(struct aurabox_limiter *limiter, enum aurabox_bucket bucket,
+                                   unsigned ticket, int64_t retry_after_ms, struct error *err);
 
 int __wrap_aurabox_limiter_take(struct aurabox_limiter *limiter, enum aurabox_bucket bucket,
                                 int64_t timeout_ms, int64_t *wait_ms, unsigned *ticket,
@@ -81,12 +83,18 @@ int __wrap_aurabox_limiter_take(struct aurabox_limiter *limiter, enum aurabox_bu
 }
 
 int __wrap_aurabox_limiter_done(struct aurabox_limiter *limiter, enum aurabox_bucket bucket,
-                                unsigned ticket, int64_t closed_ms, struct error *err)
+                                unsigned ticket, struct error *err)
 {
     (void)err;
     FUZZ_CHECK(limiter && bucket < AURABOX_BUCKET_COUNT && ticket == 1);
-    FUZZ_CHECK(closed_ms <= 3600000);
     return 0;
+}
+
+int __wrap_aurabox_limiter_refused(struct aurabox_limiter *limiter, enum aurabox_bucket bucket,
+                                   unsigned ticket, int64_t retry_after_ms, struct error *err)
+{
+    FUZZ_CHECK(retry_after_ms <= 3600000);
+    return __wrap_aurabox_limiter_done(limiter, bucket, ticket, err);
 }
 
 /* ---- what must hold of every reply ---- */
