@@ -81,5 +81,7 @@ int clock_change_repair(struct bridge *bridge, struct error *err);
 
 /* housekeeping.c: the thread's function. */
 void *housekeeping_run(void *bridge);
+/* One round of it, in the caller's thread. */
+void housekeeping_once(struct bridge *bridge);
 
 #endif

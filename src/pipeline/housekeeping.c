@@ -157,18 +157,29 @@ static void keep_retention(struct housekeeping *keeping)
     config_release(config);
 }
 
+static void look_once(struct housekeeping *keeping)
+{
+    struct spool_look look;
+    spool_look(keeping->bridge->spool, &look);
+    if (look.opened)
+        bridge_wake(keeping->bridge);
+    if (look.wanted > 0)
+        make_room(keeping, look.wanted);
+    keep_retention(keeping);
+}
+
+void housekeeping_once(struct bridge *bridge)
+{
+    struct housekeeping keeping = {.bridge = bridge};
+    look_once(&keeping);
+}
+
 void *housekeeping_run(void *context)
 {
     struct bridge *bridge = context;
     struct housekeeping keeping = {.bridge = bridge};
     while (!atomic_load(&bridge->stopping)) {
-        struct spool_look look;
-        spool_look(bridge->spool, &look);
-        if (look.opened)
-            bridge_wake(bridge);
-        if (look.wanted > 0)
-            make_room(&keeping, look.wanted);
-        keep_retention(&keeping);
+        look_once(&keeping);
         bridge_pause(bridge, SPACE_LOOK_EVERY_MS);
     }
     return NULL;

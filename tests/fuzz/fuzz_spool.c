@@ -255,7 +255,7 @@ static void keep_house(struct bridge *bridge, const struct damage *damage)
 {
     before = after;
     world_now_ms += LONG_AFTER_MS;
-    (void)housekeeping_run(bridge);
+    housekeeping_once(bridge);
     inventory_take(&after, world_spool());
     if (!is_sound(damage))
         return;
