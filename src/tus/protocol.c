@@ -137,6 +137,10 @@ static struct tus_decision after_create(const struct tus_asked *asked,
     case 405:
     case 410:
         return end_with(TUS_DESTINATION, "there is no Tus creation here; check the lift endpoint");
+    case 409:
+    case 422:
+        return end_with(TUS_RETRY, "it refuses to make this upload: ask Aurabox whether it was "
+                                   "ended there; cancel and retry sends it as a new one");
     case 413:
         return end_with(TUS_TOO_LARGE, "the upload is longer than the server takes");
     default:

@@ -37,6 +37,7 @@ import make_instances  # noqa: E402
 import pdu_sender  # noqa: E402
 
 KEY = "sandbox-key"
+SETTINGS = ("skew:", "lift-ttl:", "retry-after:", "token-prefix:")  # for the sandbox's start
 PATIENCE_SECONDS = 60  # of a busy machine under a sanitizer
 BATCH = 25              # rows at one bridge
 SIDE_BY_SIDE = 2        # bridges
@@ -103,11 +104,13 @@ class Study:
 class Sandbox:
     def __init__(self, program, root, name, faults):
         self.program, self.folder = program, os.path.join(root, name)
-        self.log, self.port, self.faults = self.folder + ".log", 0, faults
+        self.log, self.port = self.folder + ".log", 0
         self.start(faults)
 
     def start(self, faults):
-        arguments = [part for fault in faults for part in ("--fault", fault)]
+        self.faults = faults
+        arguments = [part for fault in faults if fault.startswith(SETTINGS)
+                     for part in ("--fault", fault)]
         with open(self.log, "a") as log:
             self.begin = log.tell()
             self.process = subprocess.Popen(
@@ -125,21 +128,27 @@ class Sandbox:
                 raise Failed(f"the sandbox ended: {text[-500:]}")
             return re.search(r"sandbox listening on http://[^:]*:(\d+)", text)
         self.port = int(wait_for("the sandbox listens", listens).group(1))
+        faults = [fault for fault in self.faults if not fault.startswith(SETTINGS)]
+        if faults:
+            self.ask("POST", "/sandbox/faults", "\n".join(faults), 204)
 
     def stop(self):
         self.process.terminate()
         return self.process.wait(timeout=PATIENCE_SECONDS)
 
-    def ask(self, method, path):
+    def ask(self, method, path, body, expected):
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
         try:
-            connection.request(method, path, headers={"X-Api-Key": KEY})
-            return connection.getresponse().read()
+            connection.request(method, path, body, {"X-Api-Key": KEY})
+            answer = connection.getresponse()
+            text = answer.read()
+            if answer.status != expected:
+                raise Failed(f"{method} {path} is answered {answer.status}: {text}")
         finally:
             connection.close()
 
     def clear(self):
-        self.ask("DELETE", "/sandbox/faults")
+        self.ask("DELETE", "/sandbox/faults", None, 204)
 
     def restart(self):
         self.stop()

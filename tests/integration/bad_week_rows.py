@@ -83,7 +83,8 @@ WAY = [
         reason=r"connecting to .* failed: no answer within 1000 ms.*check the network"),
     on_the_way("blackhole: connects, and is silent", timeout="1s", at=bad_way.silent,
                reason=r"took the call, but there was no answer within 1000 ms"),
-    on_the_way("reset at once", r"the connection to .* broke off", at=bad_way.reset_at_once),
+    on_the_way("reset at once", r"(the connection to .* broke off|connecting to .* failed)",
+               at=bad_way.reset_at_once),
     on_the_way("no HTTP server", r"is no HTTP server.*check the URL", at=bad_way.no_http),
     on_the_way("closed without an answer", r"the connection to .* broke off", http=bad_way.closed),
     on_the_way("header cut off", r"the answer of .* broke off in its header",
@@ -255,7 +256,7 @@ TUS = [
     of_study("creation: 401", CREATE + ":401" + LAST, r"a fresh lift token is not accepted.*check"),
     of_study("creation: 403", CREATE + ":403" + LAST, r"a fresh lift token is not accepted.*check"),
     of_study("creation: 404", CREATE + ":404" + LAST, r"no Tus creation here; check the lift endpoint"),
-    of_study("creation: 409", CREATE + ":409" + LAST, r"answered POST with 409"),
+    of_study("creation: 409", CREATE + ":409" + LAST, r"ask Aurabox whether it was ended there"),
     of_study("creation: 413", CREATE + ":413", end=r"longer than the server takes"),
     of_study("creation: 429", CREATE + ":429" + LAST, r"answered POST with 429: too many requests"),
     of_study("creation: 500", CREATE + ":500" + LAST, r"answered POST with 500"),
@@ -304,8 +305,9 @@ TUS = [
 # ---- complete ----
 
 CONFIRM = [
-    of_study("complete: every error", each(COMPLETE, CLIENT_ERRORS + SERVER_ERRORS),
-             told="complete at .*HTTP ", slow=True),
+    # First the certain ones: after a 408 or a 5xx, a 409 would say that it was taken.
+    of_study("complete: every error", each(COMPLETE, without(CLIENT_ERRORS, 408)) +
+             each(COMPLETE, (408,) + SERVER_ERRORS), told="complete at .*HTTP ", slow=True),
     of_study("complete: 400", COMPLETE + ":400" + LAST, r"complete at .*HTTP 400.*ask Aurabox why"),
     of_study("complete: 403", COMPLETE + ":403" + LAST, r"complete at .*HTTP 403"),
     of_study("complete: 404", COMPLETE + ":404" + LAST, r"complete at .*HTTP 404.*does not know"),

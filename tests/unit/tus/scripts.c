@@ -153,7 +153,7 @@ const struct script scripts[] = {
      TUS_AWAY, "", 0, NOTHING, -1, 0},
     {"nobody announced it", "", 0, 0, 0, false, {OPTIONS, POST(400, ""), POST(400, ""), POST(400,
      "")}, TUS_RETRY, "", 0, REFUSED, -1, 0},
-    {"409 on creation", "", 0, 0, 0, false, {OPTIONS, POST(409, TUS)}, TUS_DESTINATION, "", 0,
+    {"409 on creation", "", 0, 0, 0, false, {OPTIONS, POST(409, TUS)}, TUS_RETRY, "", 0,
      REFUSED, -1, 0},
     {"refused once, then failing", "", 0, 0, 0, false, {OPTIONS, POST(400, ""), POST(502, ""),
      POST(502, "")}, TUS_RETRY, "", 0, NOTHING, -1, 0},
