@@ -170,7 +170,7 @@ static enum aurabox_outcome refused(struct aurabox_reply *out,
     char text[SERVER_TEXT_SIZE];
     int status = out->status;
     bool of_api = json_is_object(body);
-    failure_text_read(text, sizeof text, body);
+    failure_text_read(text, sizeof text, body, &question->sent);
     if ((status == 401 || status == 403) && clocks_differ(question, reply))
         return clock_skew(out, question, reply);
     if (question->repeated && of_api && (status == 404 || status == 409 || status == 422))

@@ -2,6 +2,7 @@
  * and that no text holds a secret or patient data. */
 #include "aurabridge/aurabox.h"
 
+#include "failure_text.h"
 #include "http_script.h"
 #include "suite.h"
 #include "tls_server.h"
@@ -644,10 +645,56 @@ static void test_patient_data_is_taken_out(void)
     tear_down(&fixture);
 }
 
+/* The text is cut at some place; a name or credential that stands across it must not be left in
+ * half. */
+static void test_nothing_is_left_at_the_cut(void)
+{
+    static const char *const said[] = {"Featherstonehaugh^Zoe", "test-service-key-0123456789",
+                                       "test-secret-0123456789", "aubt_test-token-0123456789"};
+    static const char *const parts[] = {"Feather", "test-ser", "test-sec", "aubt_test"};
+    static const char text[] = "{\"context\":{\"name\":\"Featherstonehaugh^Zoe\"}}";
+    struct json *body = NULL;
+    CU_ASSERT_EQUAL_FATAL(json_parse(&body, text, sizeof text - 1, NULL), 0);
+    struct json *answer = json_new_object();
+    for (size_t i = 0; i < sizeof said / sizeof *said; i++) {
+        for (unsigned before = 270; before < 298; before++) {
+            char message[512];
+            char out[300];
+            const struct redaction sent = {.body = body, .secrets = {said[1], said[2], said[3]}};
+            (void)snprintf(message, sizeof message, "%*s%s is not known", (int)before, " ",
+                           said[i]);
+            CU_ASSERT_EQUAL(json_set_string(answer, "message", message), 0);
+            failure_text_read(out, sizeof out, answer, &sent);
+            CU_ASSERT_EQUAL(strlen(out), sizeof out - 1);
+            CU_ASSERT_PTR_NULL(strstr(out, parts[i]));
+            CU_ASSERT_PTR_NOT_NULL(strchr(out, '*'));
+        }
+    }
+    json_free(answer);
+    json_free(body);
+}
+
+static void test_secrets_are_taken_out(void)
+{
+    static const struct http_script_step steps[] = {
+        EXCHANGED,
+        {.status = 500,
+         .headers = JSON,
+         .body = "{\"message\":\"key=service-key, secret=(app-secret), bearer:aubt_one!\"}"},
+        END};
+    struct fixture fixture;
+    set_up(&fixture, steps);
+    CU_ASSERT_EQUAL(aurabox_start(fixture.client, UPLOAD, ASSEMBLY, &fixture.reply), AURABOX_RETRY);
+    CU_ASSERT_PTR_NULL(strstr(fixture.reply.text, "service-key"));
+    CU_ASSERT_PTR_NULL(strstr(fixture.reply.text, "app-secret"));
+    CU_ASSERT_PTR_NULL(strstr(fixture.reply.text, "aubt_"));
+    CU_ASSERT_PTR_NOT_NULL(strstr(fixture.reply.text, "key=*"));
+    tear_down(&fixture);
+}
+
 static CU_TestInfo cases[] = {SUITE_CASE(test_every_call),
                               SUITE_CASE(test_outcomes),
                               SUITE_CASE(test_config_fields),
-                              SUITE_CASE(test_config_with_a_lift_endpoint_in_the_clear),
                               SUITE_CASE(test_config_with_a_lift_endpoint_in_the_clear),
                               SUITE_CASE(test_exchange),
                               SUITE_CASE(test_token_is_renewed_once_on_401),
@@ -656,6 +703,8 @@ static CU_TestInfo cases[] = {SUITE_CASE(test_every_call),
                               SUITE_CASE(test_stopped),
                               SUITE_CASE(test_unreachable_is_known_not_to_be_done),
                               SUITE_CASE(test_patient_data_is_taken_out),
+                              SUITE_CASE(test_nothing_is_left_at_the_cut),
+                              SUITE_CASE(test_secrets_are_taken_out),
                               CU_TEST_INFO_NULL};
 
 int main(void)
