@@ -257,6 +257,24 @@ int ledger_files(struct ledger *ledger,
                  void *context, struct error *err);
 /* The row's file is gone or not needed any more; the row stays. */
 int ledger_file_removed(struct ledger *ledger, int64_t instance_id, struct error *err);
+/* A version of the instance that arrives, under its route key and Study Instance UID, that is not
+ * discarded, cancelled or forgotten. */
+struct ledger_version {
+    int64_t instance_id, study_id;
+    enum ledger_disposition disposition;
+    enum study_state state;           /* of its study */
+    bool is_identical;                /* the same data set */
+    char file_name[STORED_NAME_SIZE]; /* "" when it has no file any more */
+    uint64_t file_size;
+};
+/* The next one after the given row id (0: the first). LEDGER_NOT_FOUND: no more. */
+int ledger_version_next(struct ledger *ledger, struct ledger_version *out,
+                        const struct ledger_arrival *arrival, int64_t after_instance_id,
+                        struct error *err);
+/* The row's file had gone missing, and an identical one was found: the row names that from now on.
+ */
+int ledger_file_found(struct ledger *ledger, int64_t instance_id, const char *file_name,
+                      const struct stored_instance *stored, struct error *err);
 /* Ends all leases; studies found in validating stay there and are due at once, so that
  * ledger_study_due hands them out. Called once at start (ledger_open does it too). */
 int ledger_recover(struct ledger *ledger, struct error *err);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #define BUSY_TIMEOUT_MS 10000
+#define MAX_TIME_MS     INT64_C(253402300799999)
 
 int database_failure(sqlite3 *handle, const char *what, struct error *err)
 {
@@ -182,4 +183,10 @@ uint64_t row_count(sqlite3_stmt *row, int column)
 {
     int64_t number = sqlite3_column_int64(row, column);
     return number < 0 ? 0 : (uint64_t)number;
+}
+
+int64_t row_time(sqlite3_stmt *row, int column)
+{
+    int64_t time_ms = sqlite3_column_int64(row, column);
+    return time_ms < 0 ? 0 : time_ms > MAX_TIME_MS ? MAX_TIME_MS : time_ms;
 }

@@ -72,6 +72,9 @@ int database_number(struct database *database, int64_t *out, const char *sql, st
 /* Copies a text column, cut to `size` between characters. */
 void row_text(char *out, size_t size, sqlite3_stmt *row, int column);
 uint64_t row_count(sqlite3_stmt *row, int column); /* negative reads as 0 */
+/* A time, milliseconds since 1970: 0 … the end of the year 9999, so that a damaged one can be
+ * reckoned with. */
+int64_t row_time(sqlite3_stmt *row, int column);
 
 /* Words for the connection's last failure, with what to do. Returns -1. */
 int database_failure(sqlite3 *handle, const char *what, struct error *err);

@@ -15,6 +15,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#define MAX_SECONDS 253402300799 /* the end of the year 9999 */
+
 /* The next entry that is not "." or ".."; null at the end, or with `*errnum` set. */
 static const char *next_entry(DIR *directory, int *errnum)
 {
@@ -41,6 +43,9 @@ int spool_clear_incoming(struct spool *spool, unsigned *removed, struct error *e
     while (result == 0 && (name = next_entry(directory, &errnum)) != NULL) {
         if (unlinkat(dirfd(directory), name, 0) == 0)
             ++*removed;
+        else if (errno == EISDIR || errno == EPERM)
+            log_warning("spool", "%s/%s is nothing of the spool's and is left alone",
+                        spool->incoming, name);
         else if (errno != ENOENT)
             result = error_errno(err, errno, "removing %s/%s", spool->incoming, name);
     }
@@ -57,6 +62,15 @@ struct walk {
     void *context;
     struct error *err;
 };
+
+/* Some file systems keep any 64-bit figure as a time; one that is none reads as 1970. */
+static int64_t time_of(const struct stat *status)
+{
+    int64_t seconds = (int64_t)status->st_mtim.tv_sec;
+    if (seconds < 0 || seconds > MAX_SECONDS)
+        return 0;
+    return seconds * 1000 + (int64_t)status->st_mtim.tv_nsec / 1000000;
+}
 
 static int visit_file(const struct walk *walk, int folder_fd, const char *folder, const char *file,
                       struct spool_found *found)
@@ -77,8 +91,7 @@ static int visit_file(const struct walk *walk, int folder_fd, const char *folder
     if (!S_ISREG(status.st_mode) || length < 0 || (size_t)length >= sizeof name)
         return 0;
     found->name = name;
-    found->modified_ms =
-        (int64_t)status.st_mtim.tv_sec * 1000 + (int64_t)status.st_mtim.tv_nsec / 1000000;
+    found->modified_ms = time_of(&status);
     int answer = walk->visit(walk->context, found);
     found->name = NULL;
     return answer;
@@ -93,6 +106,10 @@ static int walk_folder(const struct walk *walk, int studies_fd, const char *fold
         return 0;
     }
     int fd = openat(studies_fd, folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+    if (fd < 0 && (errno == ENOTDIR || errno == ELOOP)) {
+        log_warning("spool", "%s/%s is no folder and is left alone", walk->spool->studies, folder);
+        return 0;
+    }
     if (fd < 0)
         return errno == ENOENT ? 0 : error_errno(walk->err, errno, "opening folder %s", folder);
     DIR *directory = fdopendir(fd);

@@ -23,6 +23,74 @@ static void test_files(void)
     bench_free(bench);
 }
 
+/* Versions in their order, and only those that an arrival is held against. */
+static void test_versions(void)
+{
+    struct bench *bench = bench_new(true);
+    struct ledger_version version = {.instance_id = 0};
+    SEND(bench, .sop = "1", .file = "a.dcm", .size = 10);
+    SEND(bench, .sop = "1", .version = 1, .policy = CHANGED_DUPLICATE_KEEP_FIRST);
+    SEND(bench, .sop = "2", .file = "b.dcm");
+    SEND(bench, .sop = "1", .study = "1.9");
+    SEND(bench, .sop = "1", .route = "bbbbbbbbbbbbbbbb");
+    const struct ledger_arrival *arrival =
+        bench_arrival(bench, &(const struct sent){.sop = "1", .version = 1});
+    CU_ASSERT_EQUAL(ledger_version_next(bench->ledger, &version, arrival, 0, NULL), 0);
+    CU_ASSERT_EQUAL(version.instance_id, 1);
+    CU_ASSERT_EQUAL(version.study_id, 1);
+    CU_ASSERT_EQUAL(version.disposition, INSTANCE_STORED);
+    CU_ASSERT_EQUAL(version.state, STUDY_RECEIVING);
+    CU_ASSERT_FALSE(version.is_identical);
+    CU_ASSERT_STRING_EQUAL(version.file_name, "a.dcm");
+    CU_ASSERT_EQUAL(version.file_size, 10);
+    CU_ASSERT_EQUAL(ledger_version_next(bench->ledger, &version, arrival, 1, NULL), 0);
+    CU_ASSERT_EQUAL(version.disposition, INSTANCE_SUPERSEDED);
+    CU_ASSERT_TRUE(version.is_identical);
+    CU_ASSERT_STRING_EQUAL(version.file_name, "");
+    CU_ASSERT_EQUAL(
+        ledger_version_next(bench->ledger, &version, arrival, version.instance_id, NULL),
+        LEDGER_NOT_FOUND);
+    CU_ASSERT_EQUAL(ledger_study_discard(bench->ledger, 1, "test", NULL), 0);
+    CU_ASSERT_EQUAL(ledger_version_next(bench->ledger, &version, arrival, 0, NULL),
+                    LEDGER_NOT_FOUND);
+    bench_free(bench);
+}
+
+/* A row gets another file; counts of files and bytes go with it. */
+static void test_found_file(void)
+{
+    struct bench *bench = bench_new(true);
+    SEND(bench, .sop = "1", .file = "a.dcm", .size = 10);
+    SEND(bench, .sop = "2", .file = "b.dcm", .size = 100);
+    const struct stored_instance found = {
+        .file_size = 17, .file_crc32 = 0xFFFFFFFF, .data_set_offset = 5};
+    CU_ASSERT_EQUAL(ledger_file_found(bench->ledger, 9, "c.dcm", &found, NULL), LEDGER_NOT_FOUND);
+    bool known = false;
+    for (int had_file = 1; had_file >= 0; had_file--) {
+        const char *name = had_file ? "c.dcm" : "d.dcm";
+        if (!had_file)
+            CU_ASSERT_EQUAL(ledger_file_removed(bench->ledger, 1, NULL), 0);
+        CU_ASSERT_EQUAL(ledger_file_found(bench->ledger, 1, name, &found, NULL), 0);
+        CU_ASSERT_EQUAL(ledger_file_is_known(bench->ledger, name, &known, NULL), 0);
+        CU_ASSERT_TRUE(known);
+        CU_ASSERT_EQUAL(bench_study(bench, 1).bytes, 117);
+        CU_ASSERT_EQUAL(bench_study(bench, 1).instances, 2);
+    }
+    CU_ASSERT_EQUAL(ledger_file_is_known(bench->ledger, "a.dcm", &known, NULL), 0);
+    CU_ASSERT_FALSE(known);
+    CU_ASSERT_TRUE(bench_adds_up(bench));
+    /* Its count of files is right: the rows are trimmed when both are gone, and not before. */
+    unsigned removed = 0;
+    bench_bring(bench, 1, STUDY_COMPLETED);
+    CU_ASSERT_EQUAL(ledger_file_removed(bench->ledger, 1, NULL), 0);
+    CU_ASSERT_EQUAL(ledger_trim(bench->ledger, INT64_MAX, &removed, NULL), 0);
+    CU_ASSERT_EQUAL(removed, 0);
+    CU_ASSERT_EQUAL(ledger_file_removed(bench->ledger, 2, NULL), 0);
+    CU_ASSERT_EQUAL(ledger_trim(bench->ledger, INT64_MAX, &removed, NULL), 0);
+    CU_ASSERT_EQUAL(removed, 1);
+    bench_free(bench);
+}
+
 struct files {
     struct ledger *ledger;
     unsigned count;
@@ -156,7 +224,8 @@ static void test_totals(void)
     bench_free(bench);
 }
 
-static CU_TestInfo cases[] = {SUITE_CASE(test_files),          SUITE_CASE(test_all_files),
+static CU_TestInfo cases[] = {SUITE_CASE(test_files),          SUITE_CASE(test_versions),
+                              SUITE_CASE(test_found_file),     SUITE_CASE(test_all_files),
                               SUITE_CASE(test_clean_and_trim), SUITE_CASE(test_trim_many),
                               SUITE_CASE(test_totals),         CU_TEST_INFO_NULL};
 SUITE_MAIN("ledger: retention", cases)
