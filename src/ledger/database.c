@@ -33,6 +33,14 @@ int database_failure(sqlite3 *handle, const char *what, struct error *err)
     }
 }
 
+int database_disorder(struct error *err)
+{
+    return error_set(err,
+                     "the ledger file is damaged (its rows are out of order); stop the bridge, "
+                     "keep a copy of the spool directory and restore the ledger or move it "
+                     "away");
+}
+
 int database_open(struct database *database, const char *path, int flags, struct error *err)
 {
     memset(database, 0, sizeof *database);

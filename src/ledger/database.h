@@ -65,6 +65,10 @@ int database_query(struct database *database, sqlite3_stmt **row, const char *sq
 int row_next(sqlite3_stmt *row, struct error *err);
 void row_done(sqlite3_stmt *row);
 
+/* What a walk by row id fails with when an id does not follow the one before: in a damaged file it
+ * would go in circles. Returns -1. */
+int database_disorder(struct error *err);
+
 /* One integer of one row; `*out` is unchanged when there is none. Returns as database_query. */
 int database_number(struct database *database, int64_t *out, const char *sql, struct values values,
                     struct error *err);

@@ -164,7 +164,8 @@ static int read_page(struct ledger *ledger, struct database *database, void *arg
         "(?3='' OR disposition=?3) ORDER BY id LIMIT ?4",
         VALUES(INTEGER(page->study_id), INTEGER(page->after), TEXT(wanted), INTEGER(PAGE)), err);
     for (; found > 0; found = row_next(row, err)) {
-        if (row_instance(&page->instances[page->count], row, err) != 0) {
+        if (row_instance(&page->instances[page->count], row, err) != 0 ||
+            (page->instances[page->count].id <= page->after && database_disorder(err))) {
             row_done(row);
             return -1;
         }

@@ -60,7 +60,12 @@ static int read_files(struct ledger *ledger, struct database *database, void *ar
                                VALUES(INTEGER(page->after), INTEGER(PAGE)), err);
     for (; found > 0; found = row_next(row, err)) {
         struct file *file = &page->files[page->count++];
-        file->instance_id = page->after = sqlite3_column_int64(row, 0);
+        file->instance_id = sqlite3_column_int64(row, 0);
+        if (file->instance_id <= page->after) {
+            row_done(row);
+            return database_disorder(err);
+        }
+        page->after = file->instance_id;
         file->study_id = sqlite3_column_int64(row, 1);
         file->size = row_count(row, 2);
         row_text(file->name, sizeof file->name, row, 3);

@@ -135,7 +135,8 @@ static int read_page(struct ledger *ledger, struct database *database, void *arg
                                       TEXT(study_state_name((enum study_state)page->state))),
                                err);
     for (; found > 0; found = row_next(row, err)) {
-        if (row_study(&page->rows[page->count], row, err) != 0) {
+        if (row_study(&page->rows[page->count], row, err) != 0 ||
+            (page->rows[page->count].study.id <= page->after && database_disorder(err))) {
             row_done(row);
             return -1;
         }

@@ -57,7 +57,7 @@ static int find_version(struct ledger *ledger, struct database *database, void *
     int failed = read_version(question->out, row, arrival, err);
     row_done(row);
     if (!failed && question->out->instance_id <= question->after)
-        failed = error_set(err, "the ledger file is damaged: its rows are out of order");
+        failed = database_disorder(err);
     return failed;
 }
 

@@ -44,7 +44,8 @@ void damage_ledger_lose(struct damage *out, struct fuzz_input *input)
         out->restored = !was_touched && (how & 1);
         break;
     case 2:
-        (void)truncate(path, (off_t)fuzz_number(input, 3));
+        if (truncate(path, (off_t)fuzz_number(input, 3)) != 0)
+            return; /* it is not there any more */
         break;
     default: {
         size_t length = fuzz_take(input, &bytes, fuzz_number(input, 2) % 600);

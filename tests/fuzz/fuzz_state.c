@@ -29,7 +29,7 @@ enum { LAYOUT, ENTRY, LIMITS, KINDS };
 #define CHANGES_MAX  16
 
 static struct spool *spool;
-static char layout_path[300], scratch_path[300], entry_path[400], limits_directory[300];
+static char layout_path[300], scratch_path[300], entry_path[700], limits_directory[300];
 
 static const struct {
     const char *name;

@@ -26,13 +26,17 @@ mkdir -p "$corpus"
 
 # A small quarantine: what is freed here is not used again much later.
 export ASAN_OPTIONS=${ASAN_OPTIONS:+$ASAN_OPTIONS:}detect_stack_use_after_return=0
-ASAN_OPTIONS+=:quarantine_size_mb=16:max_malloc_fill_size=0:malloc_context_size=10
-dictionary=()
-[ -f "$here/dictionaries/$name.dict" ] && dictionary=("-dict=$here/dictionaries/$name.dict")
+ASAN_OPTIONS+=:quarantine_size_mb=2:thread_local_quarantine_size_kb=64
+ASAN_OPTIONS+=:max_malloc_fill_size=0:malloc_context_size=8
+options=()
+[ -f "$here/dictionaries/$name.dict" ] && options=("-dict=$here/dictionaries/$name.dict")
+# SQLite keeps memory from run to run, and looking for leaks after each would take most of the time;
+# the replays look for them.
+[ "$name" = spool ] && options+=(-detect_leaks=0)
 
 log=$scratch/log
 "$binary" -max_total_time="$seconds" -timeout=20 -rss_limit_mb=768 -max_len=4096 \
-    -print_final_stats=1 -artifact_prefix="$findings/$name-" "${dictionary[@]}" \
+    -print_final_stats=1 -artifact_prefix="$findings/$name-" "${options[@]}" \
     "$corpus" "$here/corpus/$name" >"$log" 2>&1
 status=$?
 

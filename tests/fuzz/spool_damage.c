@@ -1,5 +1,5 @@
-/* See the header. An input is a byte for the world, one for the policy, and steps; a step is a byte
- * that says what, and what it needs. */
+/* See the header. An input is a byte for the world, one for policy and more, and steps; a step is a
+ * byte that says what, and what it needs. */
 #include "spool_damage.h"
 
 #include "damage_ledger.h"
@@ -13,6 +13,7 @@
 
 #define STEPS_MAX   24
 #define CONTENT_MAX 600
+#define COPY_MAX    8192
 
 /* ---- where ---- */
 
@@ -99,7 +100,7 @@ static void write_content(const char *path, enum world_size size, struct fuzz_in
     if (!copy)
         abort();
     memcpy(copy, like->bytes, like->length);
-    size_t length = like->length;
+    size_t length = like->length < COPY_MAX ? like->length : COPY_MAX;
     if (shape % 4 == 1 && length > 0)
         length = fuzz_number(input, 2) % length;
     if (shape % 4 == 2 && length > 0)
@@ -174,6 +175,12 @@ static void set_time(enum world_size size, struct fuzz_input *input)
     (void)utimensat(AT_FDCWD, path, times, AT_SYMLINK_NOFOLLOW); /* the system may refuse */
 }
 
+static void make_link(const char *target, const char *path)
+{
+    if (symlink(target, path) != 0)
+        return; /* something is there */
+}
+
 /* Things that nobody expects there. */
 static void litter(enum world_size size, struct fuzz_input *input)
 {
@@ -195,17 +202,17 @@ static void litter(enum world_size size, struct fuzz_input *input)
         (void)mkdir(path, 0700);
         break;
     case 1:
-        (void)symlink(world_outside(), path);
+        make_link(world_outside(), path);
         break;
     case 2:
         (void)snprintf(target, sizeof target, "%s/precious", world_outside());
-        (void)symlink(target, path);
+        make_link(target, path);
         break;
     case 3:
         (void)mkfifo(path, 0600);
         break;
     case 4:
-        (void)symlink("nowhere", path);
+        make_link("nowhere", path);
         break;
     default:
         write_content(path, size, input);
@@ -236,7 +243,9 @@ void damage_do(struct damage *out, struct fuzz_input *input)
     uint8_t policy = fuzz_byte(input);
     *out = (struct damage){.size = world % 8 == 7 ? WORLD_LARGE : WORLD_SMALL,
                            .policy = (enum changed_duplicate)(policy % 4),
-                           .keeps_house = policy & 4};
+                           .keeps_house = policy & 4,
+                           .packs = policy & 8,
+                           .starts_again = policy & 16};
     world_lay_out(out->size);
     for (unsigned i = 0; i < STEPS_MAX && input->left > 0; i++) {
         switch (fuzz_byte(input) % 16) {

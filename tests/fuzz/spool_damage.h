@@ -7,10 +7,13 @@
 struct damage {
     enum world_size size;
     enum changed_duplicate policy;
-    bool ledger;      /* its bytes or rows were touched */
-    bool is_lost;     /* it was removed as a whole, and nothing else was done to it */
-    bool restored;    /* it is whole, but older than the files */
-    bool keeps_house; /* housekeeping runs too, long after */
+    bool ledger;   /* its bytes or rows were touched */
+    bool is_lost;  /* it was removed as a whole, and nothing else was done to it */
+    bool restored; /* it is whole, but older than the files */
+    /* What is done after it was opened. */
+    bool keeps_house;  /* housekeeping, long after */
+    bool packs;        /* the archives of what is due are read */
+    bool starts_again; /* it is opened once more */
 };
 
 /* Lays a world out and damages it. */

@@ -44,7 +44,8 @@ static bool is_whole(struct inventory_file *file, const uint8_t *bytes, size_t l
     return whole;
 }
 
-static void look_into(struct inventory_file *file, int folder_fd, const char *base)
+static void look_into(struct inventory_file *file, int folder_fd, const char *base,
+                      const struct inventory *known)
 {
     static uint8_t bytes[CONTENT_MAX];
     int fd = openat(folder_fd, base, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
@@ -52,11 +53,17 @@ static void look_into(struct inventory_file *file, int folder_fd, const char *ba
     ssize_t length = read(fd, bytes, CONTENT_MAX);
     FUZZ_CHECK(length >= 0 && (uint64_t)length == file->size);
     FUZZ_CHECK(sha256_of(file->content, bytes, (size_t)length) == 0);
-    file->is_whole = file->is_published && is_whole(file, bytes, (size_t)length);
+    const struct inventory_file *seen = known ? inventory_find(known, file->name) : NULL;
+    if (seen && seen->is_published == file->is_published &&
+        memcmp(seen->content, file->content, SHA256_SIZE) == 0)
+        *file = *seen;
+    else
+        file->is_whole = file->is_published && is_whole(file, bytes, (size_t)length);
     (void)close(fd);
 }
 
-static void take_folder(struct inventory *out, int studies_fd, const char *folder)
+static void take_folder(struct inventory *out, int studies_fd, const char *folder,
+                        const struct inventory *known)
 {
     struct inventory_file like = {.size = 0};
     bool is_ours = spool_name_parse_folder(like.study_instance_uid, like.route_key, folder) == 0;
@@ -76,13 +83,13 @@ static void take_folder(struct inventory *out, int studies_fd, const char *folde
         file->is_published =
             is_ours && S_ISREG(status.st_mode) && spool_name_is_file(entry->d_name);
         if (S_ISREG(status.st_mode))
-            look_into(file, fd, entry->d_name);
+            look_into(file, fd, entry->d_name, known);
     }
     if (directory)
         (void)closedir(directory);
 }
 
-void inventory_take(struct inventory *out, const char *spool)
+void inventory_take(struct inventory *out, const char *spool, const struct inventory *known)
 {
     char path[400];
     struct dirent *entry;
@@ -91,7 +98,7 @@ void inventory_take(struct inventory *out, const char *spool)
     DIR *directory = opendir(path);
     while (directory && (entry = readdir(directory)) != NULL) {
         if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
-            take_folder(out, dirfd(directory), entry->d_name);
+            take_folder(out, dirfd(directory), entry->d_name, known);
     }
     if (directory)
         (void)closedir(directory);

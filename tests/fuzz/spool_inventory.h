@@ -30,7 +30,9 @@ struct inventory {
     struct inventory_file files[INVENTORY_MAX];
 };
 
-void inventory_take(struct inventory *out, const char *spool);
+/* `known` is what was seen before (null: nothing): the same bytes under the same name are not
+ * judged again. */
+void inventory_take(struct inventory *out, const char *spool, const struct inventory *known);
 
 /* The file of that name; null when there is none. */
 const struct inventory_file *inventory_find(const struct inventory *inventory, const char *name);

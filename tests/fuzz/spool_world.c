@@ -192,6 +192,19 @@ static void live_first(void)
     bridge_free(bridge);
 }
 
+/* Many studies, and a study of many instances. */
+static void live_long(void)
+{
+    struct bridge *bridge = open_bridge();
+    char study[UID_SIZE];
+    for (unsigned i = 0; i < LARGE_MORE; i++) {
+        (void)snprintf(study, sizeof study, "1.2.9.%u", i);
+        send(bridge, "CT1", study, 1, "a");
+        send(bridge, "CT1", "1.2.10", i, "a");
+    }
+    bridge_free(bridge);
+}
+
 static void make_package(struct bridge *bridge, int64_t id)
 {
     struct ledger_study study;
@@ -204,25 +217,26 @@ static void make_package(struct bridge *bridge, int64_t id)
     package_close(package);
 }
 
+static int64_t resolve(struct bridge *bridge, const char *study)
+{
+    int64_t id = 0;
+    FUZZ_CHECK(ledger_resolve(bridge_ledger(bridge), &id, study, NULL) == 0);
+    return id;
+}
+
 /* What stands in the write-ahead log: a supplement, a quarantine, an unrouted study, open ones. */
-static struct bridge *live_on(enum world_size size)
+static struct bridge *live_on(void)
 {
     struct bridge *bridge = open_bridge();
-    char study[UID_SIZE];
     make_package(bridge, 3);
-    send(bridge, "CT1", "1.2.5", 1, "changed"); /* S4, the supplement of S3 */
+    send(bridge, "CT1", "1.2.5", 1, "changed"); /* a supplement of S3 */
     send(bridge, "MR1", "1.2.6", 1, "a");
-    ADVANCE(bridge, 5, STUDY_VALIDATING, STUDY_QUARANTINED);
+    ADVANCE(bridge, resolve(bridge, "1.2.6"), STUDY_VALIDATING, STUDY_QUARANTINED);
     send(bridge, "XX1", "1.2.7", 1, "a");
-    ADVANCE(bridge, 6, STUDY_VALIDATING, STUDY_UNROUTED);
+    ADVANCE(bridge, resolve(bridge, "1.2.7"), STUDY_VALIDATING, STUDY_UNROUTED);
     send(bridge, "MR1", "1.2.8", 1, "a");
     send(bridge, "MR1", "1.2.8", 2, "a");
     send(bridge, "MR1", "1.2.8", 2, "a"); /* a resend */
-    for (unsigned i = 0; size == WORLD_LARGE && i < LARGE_MORE; i++) {
-        (void)snprintf(study, sizeof study, "1.2.9.%u", i);
-        send(bridge, "CT1", study, 1, "a");
-        send(bridge, "CT1", "1.2.8", i + 3, "a");
-    }
     return bridge;
 }
 
@@ -283,7 +297,9 @@ void world_start(void)
         world_now_ms = WORLD_NOW_MS;
         fuzz_remove_tree(spool_path);
         live_first();
-        struct bridge *bridge = live_on((enum world_size)size);
+        if (size == WORLD_LARGE)
+            live_long();
+        struct bridge *bridge = live_on();
         keep_below(&worlds[size], "");
         bridge_free(bridge);
     }
