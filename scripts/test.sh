@@ -47,7 +47,9 @@ if [ -n "$ci" ]; then
     build fuzz -DCMAKE_BUILD_TYPE=Debug -DAURABRIDGE_TESTS=OFF -DAURABRIDGE_FUZZ=ON \
         -DAURABRIDGE_SANITIZE=fuzzer-no-link,address,undefined \
         -DCMAKE_C_COMPILER=clang -DCMAKE_CXX_COMPILER=clang++
+    rm -rf build/fuzz/tests/fuzz/figures
     run fuzz -L fuzz
+    cat build/fuzz/tests/fuzz/figures/*
     run tsan -LE "release|lint"
 fi
 # The memory figures are not disturbed by other tests, nor the others by them.

@@ -61,11 +61,14 @@ void aurabox_limiter_close(struct aurabox_limiter *limiter);
  * until one is free. Returns 0 or -1. */
 int aurabox_limiter_take(struct aurabox_limiter *limiter, enum aurabox_bucket bucket,
                          int64_t timeout_ms, int64_t *wait_ms, unsigned *ticket, struct error *err);
-/* The call ended: the place counts from now on. `closed_ms` is for how long the server said to make
- * no further call (429 with Retry-After); nobody gets a place before that. Not above 0: it did not.
- */
+/* The call ended: the place counts from now on. */
 int aurabox_limiter_done(struct aurabox_limiter *limiter, enum aurabox_bucket bucket,
-                         unsigned ticket, int64_t closed_ms, struct error *err);
+                         unsigned ticket, struct error *err);
+/* The same for a call that the server answered with 429. Nobody gets a place for as long as its
+ * Retry-After said; where that says nothing (not above 0), for a second, and twice as long at each
+ * further 429, up to a window's time. */
+int aurabox_limiter_refused(struct aurabox_limiter *limiter, enum aurabox_bucket bucket,
+                            unsigned ticket, int64_t retry_after_ms, struct error *err);
 
 /* ---- a destination: what its workers share ---- */
 
@@ -86,8 +89,12 @@ enum aurabox_outcome {
     AURABOX_DESTINATION, /* pause the destination: 401, 403, 404, HTML, TLS, clock skew, missing
                             fields, a token of the wrong form */
     AURABOX_REJECTED,    /* the study's fault: 400 or 422 */
-    AURABOX_CONFLICT,    /* 404, 409 or 422 to a repeated `complete` */
-    AURABOX_STOPPED      /* cancelled by `cancelled` */
+    AURABOX_CONFLICT,  /* a repeated call is refused as one that was made before: 409, or 422 about
+                          the upload_id, to `init`; 409 or 422 to `start`; 404, 409, 410 or 422 to
+                          `complete` */
+    AURABOX_FORGOTTEN, /* it does not know the upload: 404, 410, or 422 about the upload_id, to
+                          `start`, `complete`, `error` or `cancel` */
+    AURABOX_STOPPED    /* cancelled by `cancelled` */
 };
 
 struct aurabox_reply {
@@ -116,13 +123,14 @@ void aurabox_client_free(struct aurabox_client *client);
 /* Each returns the outcome, also in `reply->outcome`. The token is exchanged when it is missing,
  * expiring (a tenth of its life, at least 60 s, but no more than half of it, before its end) or
  * spent, and renewed once on a 401. `body` is the init body of section 4; `study_id` gets the first
- * id of the reply. */
+ * id of the reply. `repeated`: the call may have had its effect before. */
 enum aurabox_outcome aurabox_config(struct aurabox_client *client, struct aurabox_lift *out,
                                     struct aurabox_reply *reply);
 enum aurabox_outcome aurabox_init(struct aurabox_client *client, const struct json *body,
-                                  char study_id[128], struct aurabox_reply *reply);
+                                  bool repeated, char study_id[128], struct aurabox_reply *reply);
 enum aurabox_outcome aurabox_start(struct aurabox_client *client, const char *upload_id,
-                                   const char *assembly_id, struct aurabox_reply *reply);
+                                   const char *assembly_id, bool repeated,
+                                   struct aurabox_reply *reply);
 enum aurabox_outcome aurabox_complete(struct aurabox_client *client, const char *upload_id,
                                       const char *assembly_id, bool repeated,
                                       struct aurabox_reply *reply);

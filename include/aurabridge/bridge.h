@@ -24,10 +24,13 @@ int bridge_open(struct bridge **out, struct config *config, const struct clock *
 /* What the node hands instances to. Belongs to the bridge. */
 const struct instance_sink *bridge_sink(struct bridge *bridge);
 
-/* Whether new associations may come, for the node: the spool is above its reserve. */
+/* Whether new associations may come, for the node: reception is open and the ledger takes rows. */
 bool bridge_may_accept(void *bridge, struct error *why_not);
 
-/* Starts the assembler and the delivery workers. */
+/* Whether senders are refused for now, and why, without asking the disk. Thread-safe. */
+bool bridge_is_closed(struct bridge *bridge, struct error *why);
+
+/* Starts the assembler, the housekeeper and the delivery workers. */
 int bridge_start(struct bridge *bridge, struct error *err);
 
 /* Takes over a new config: map, limits, destinations. Studies that no entry matched are looked at
@@ -51,10 +54,35 @@ void bridge_wake(struct bridge *bridge);
 /* Interrupts the worker that has the study, if any, so that it sees a cancel request. */
 void bridge_interrupt(struct bridge *bridge, int64_t study_id);
 
+/* Somebody put something right: a paused destination (null: each) is tried now, not later. */
+void bridge_hurry(struct bridge *bridge, const char *destination);
+
 /* Why a destination is paused, or "" when it is not; `until_ms` is when it is probed (wall clock).
  */
 void bridge_destination_pause(struct bridge *bridge, const char *destination,
                               char reason[LEDGER_REASON_SIZE], int64_t *until_ms);
+
+/* What an audit counted: law 2 by rows and files. */
+struct bridge_audit {
+    struct ledger_audit ledger;
+    uint64_t files; /* in the spool */
+    uint64_t
+        arriving; /* of them, without a row as long as one looked, since they are being received */
+    uint64_t findings;
+};
+
+/* Recounts rows, files and receipts while everything goes on, and tells what does not add up, each
+ * through `found` (see ledger_finding), which must not wait. A file without a row counts once the
+ * reception that may have made it has ended; a row without a file when its study is neither
+ * completed nor discarded. Takes long in a large spool. Returns -1 when it could not be done, or
+ * another one runs. Thread-safe. */
+int bridge_audit(struct bridge *bridge, struct bridge_audit *out,
+                 void (*found)(void *context, const struct ledger_finding *finding), void *context,
+                 struct error *err);
+
+/* After bridge_open: logs the recount of the rows, one line, and an error line for each of the
+ * first things that do not add up. Files were compared by recovery. */
+void bridge_audit_at_start(struct bridge *bridge);
 
 /* Removes the files of a study that needs them no more (completed, discarded), and its package. */
 int bridge_clean_study(struct ledger *ledger, struct spool *spool, int64_t study_id,

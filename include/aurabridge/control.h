@@ -8,8 +8,8 @@
 
 struct control;
 
-/* Opens the socket (replacing a stale one) and serves it in a thread of its own. `target` is copied
- * and what it points to must outlive the control. `*out` is the caller's. */
+/* Opens the socket (replacing a stale one) and serves it in a few threads of its own. `target` is
+ * copied and what it points to must outlive the control. `*out` is the caller's. */
 int control_start(struct control **out, const struct operate_target *target, struct error *err);
 void control_stop(struct control *control);
 

@@ -16,7 +16,8 @@ struct error {
 };
 
 /* Writes the text and returns -1, so that `return error_set(err, …)` is one statement. The
- * arguments may include err->text itself. */
+ * arguments may include err->text itself. Control characters in them become "?", so that the text
+ * stays one line. */
 int error_set(struct error *err, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* As error_set, followed by ": " and the words for `errnum`. */

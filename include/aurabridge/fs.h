@@ -43,7 +43,16 @@ int fs_read_file(struct buffer *out, const char *path, struct error *err);
 /* Removes a file; one that is not there is fine. */
 int fs_remove(const char *path, struct error *err);
 
-/* Bytes that an unprivileged process may still write on the file system of `path`. */
-int fs_free_bytes(uint64_t *out, const char *path, struct error *err);
+/* What an unprivileged process may still take of a file system. */
+struct fs_room {
+    uint64_t bytes;
+    uint64_t files; /* UINT64_MAX where the file system does not count them */
+};
+int fs_room(struct fs_room *out, const char *path, struct error *err);
+
+/* Whether the file system would take `length` bytes more, whatever it says of itself (a quota shows
+ * in no figure): takes them for a moment, in a file that it makes at `path` and removes. Where that
+ * cannot be asked it writes a little. Returns 0 or -1. */
+int fs_try_room(const char *path, uint64_t length, struct error *err);
 
 #endif

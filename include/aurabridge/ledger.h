@@ -25,6 +25,7 @@ struct ledger;
 
 #define LEDGER_NOT_FOUND (-2) /* no such study, or nothing due */
 #define LEDGER_CONFLICT  (-3) /* the state is not the expected one any more; nothing changed */
+#define LEDGER_FULL      (-4) /* the disk is full: nothing changed; later it may be taken */
 
 #define LEDGER_REASON_SIZE 512
 #define LEDGER_NAME_SIZE   128 /* map entry and destination names */
@@ -36,6 +37,10 @@ struct ledger;
 int ledger_open(struct ledger **out, const char *path, const struct clock *clock,
                 struct error *err);
 void ledger_close(struct ledger *ledger);
+
+/* Whether it takes changes: a full disk is no obstacle that stays, a write that failed in another
+ * way is, until a restart. Returns 0, or -1 with a text. */
+int ledger_is_sound(struct ledger *ledger, struct error *err);
 
 /* ---- reception ---- */
 
@@ -122,12 +127,15 @@ struct ledger_study {
     int64_t first_received_ms, last_received_ms, changed_ms, completed_ms;
     int64_t due_ms;      /* receiving: when it is complete if nothing comes */
     int64_t retry_at_ms; /* 0: at once */
-    unsigned attempt;
+    unsigned attempt;    /* that failed in this state: for the backoff */
+    unsigned attempts;   /* times a worker took this upload up to send it, or to have it confirmed
+                          * again; 0: none yet, or before they were counted */
     bool has_changed_duplicates; /* holds versions of instances of an earlier generation */
     bool must_quarantine;        /* on_changed_duplicate: quarantine */
     bool released;               /* a person let it pass validation */
     bool cancel_requested;
-    /* Law 2: what was acknowledged for this row, by where it is. */
+    uint64_t acknowledged; /* arrivals that were counted on this row */
+    /* Law 2: where they are. */
     uint64_t instances;  /* with a file, or uploaded: stored, not dropped, not superseded */
     uint64_t bytes;      /* of their files */
     uint64_t dropped;    /* by rule */
@@ -150,7 +158,8 @@ int ledger_studies(struct ledger *ledger, int state,
 int ledger_resolve(struct ledger *ledger, int64_t *id, const char *text, struct error *err);
 
 /* Compare-and-set by the transition table. Clears lease, attempt and retry_at; logs old → new with
- * the reason. LEDGER_CONFLICT when the study is not in `from`. */
+ * the reason. Into completed it makes the study's receipt in the same step. LEDGER_CONFLICT when
+ * the study is not in `from`. */
 int ledger_advance(struct ledger *ledger, int64_t id, enum study_state from, enum study_state to,
                    const char *reason, struct error *err);
 
@@ -256,7 +265,8 @@ int ledger_study_forget(struct ledger *ledger, int64_t id, struct error *err);
 
 /* ---- recovery and retention ---- */
 
-/* Whether a row names the file. */
+/* Whether a row names the file. Fails also while the ledger is not sound: then nobody can say
+ * before it is opened again. */
 int ledger_file_is_known(struct ledger *ledger, const char *file_name, bool *known,
                          struct error *err);
 /* Visits rows that name a file (all studies). */
@@ -271,15 +281,134 @@ int ledger_file_replaced(struct ledger *ledger, int64_t instance_id, const char 
                          const struct ledger_arrival *arrival, struct error *err);
 /* The row's file is gone or not needed any more; the row stays. */
 int ledger_file_removed(struct ledger *ledger, int64_t instance_id, struct error *err);
+/* A version of the instance that arrives, under its route key and Study Instance UID, that is not
+ * discarded, cancelled or forgotten. */
+struct ledger_version {
+    int64_t instance_id, study_id;
+    enum ledger_disposition disposition;
+    enum study_state state;           /* of its study */
+    bool is_identical;                /* the same data set */
+    char file_name[STORED_NAME_SIZE]; /* "" when it has no file any more */
+    uint64_t file_size;
+};
+/* The next one after the given row id (0: the first). LEDGER_NOT_FOUND: no more. */
+int ledger_version_next(struct ledger *ledger, struct ledger_version *out,
+                        const struct ledger_arrival *arrival, int64_t after_instance_id,
+                        struct error *err);
+/* The row's file had gone missing, and an identical one was found: the row names that from now on.
+ */
+int ledger_file_found(struct ledger *ledger, int64_t instance_id, const char *file_name,
+                      const struct stored_instance *stored, struct error *err);
 /* Ends all leases; studies found in validating stay there and are due at once, so that
  * ledger_study_due hands them out. Called once at start (ledger_open does it too). */
 int ledger_recover(struct ledger *ledger, struct error *err);
 /* Final studies (completed or discarded) whose change is older than `before_ms` and that still
  * name files. LEDGER_NOT_FOUND: none. */
 int ledger_study_to_clean(struct ledger *ledger, int64_t *id, int64_t before_ms, struct error *err);
+
+/* The first study, in the order in which they came to their end, that is completed or discarded,
+ * changed before `before_ms`, still names files, and comes after `*at` (zeroed: the very first);
+ * it is written there. LEDGER_NOT_FOUND: none. */
+struct ledger_to_clean {
+    int64_t id, changed_ms;
+    uint64_t bytes; /* of its stored instances */
+};
+int ledger_next_to_clean(struct ledger *ledger, struct ledger_to_clean *at, int64_t before_ms,
+                         struct error *err);
+
+/* Up to `size` of the files that the study's rows name, from the row after `after_id` on. */
+struct ledger_file {
+    int64_t instance_id;
+    char name[STORED_NAME_SIZE];
+};
+int ledger_study_files(struct ledger *ledger, int64_t study_id, int64_t after_id,
+                       struct ledger_file *files, size_t size, size_t *count, struct error *err);
+/* These files are gone for good, or not needed any more; the rows stay. One step for all. */
+int ledger_files_removed(struct ledger *ledger, const struct ledger_file *files, size_t count,
+                         struct error *err);
+
 /* Removes the rows of completed and discarded studies changed before `before_ms` and without
- * files; `*removed` counts studies. */
+ * files; `*removed` counts studies. A study's receipt goes with them, once no older one stands; the
+ * chain then begins at the hash of the last one that went. */
 int ledger_trim(struct ledger *ledger, int64_t before_ms, unsigned *removed, struct error *err);
+
+/* ---- receipts: docs/decisions/0009-receipt-chain.md ---- */
+
+#define LEDGER_RECEIPT_SIZE 8192 /* of a head, with the NUL */
+
+struct ledger_receipt {
+    int64_t number; /* in the chain, from 1 */
+    int64_t study_id;
+    char head[LEDGER_RECEIPT_SIZE]; /* JSON in one line; the bytes that are hashed */
+    char sha256[SHA256_HEX_SIZE];
+    bool is_intact; /* this is the head's hash */
+};
+
+/* The receipt of a completed study, also when that is forgotten. LEDGER_NOT_FOUND: there is none.
+ */
+int ledger_receipt(struct ledger *ledger, struct ledger_receipt *out, int64_t study_id,
+                   struct error *err);
+
+/* Visits the receipt's instances in its order: one line of JSON each. The head's instances_sha256
+ * is the digest of these lines with a line feed after each. Holds no lock during `visit`; a
+ * non-zero answer stops and is returned. */
+int ledger_receipt_instances(struct ledger *ledger, int64_t study_id,
+                             int (*visit)(void *context, const char *line), void *context,
+                             struct error *err);
+
+/* ---- audit ---- */
+
+/* Law 2, recounted from the rows: what was acknowledged is in exactly one of these places. */
+struct ledger_audit {
+    uint64_t acknowledged;              /* the ledger's own counter */
+    uint64_t stored[STUDY_STATE_COUNT]; /* instance rows, by the state of their study */
+    uint64_t dropped, superseded, discarded;
+    uint64_t resends, swallowed_resends; /* of which nothing is kept but their number */
+    uint64_t trimmed; /* went with their studies' rows; not among the acknowledged any more */
+    uint64_t studies;
+    uint64_t files; /* that rows name */
+    uint64_t receipts;
+    int64_t first_receipt, last_receipt;
+    char chain_sha256[SHA256_HEX_SIZE]; /* of the last one, or of the anchor */
+};
+
+enum ledger_place {
+    PLACE_RECEIVING,
+    PLACE_WAITING,   /* validating, unrouted, ready, packaging, failed, cancelled */
+    PLACE_UPLOADING, /* confirming too */
+    PLACE_QUARANTINED,
+    PLACE_COMPLETED,
+    PLACE_SUPERSEDED,
+    PLACE_RESENDS,
+    PLACE_SWALLOWED_RESENDS,
+    PLACE_DROPPED,
+    PLACE_DISCARDED,
+    LEDGER_PLACE_COUNT
+};
+/* The name as programs know it ("dropped_by_rule"). */
+const char *ledger_place_name(enum ledger_place place);
+uint64_t ledger_audit_at(const struct ledger_audit *audit, enum ledger_place place);
+/* Of all places; equal to `acknowledged` when everything adds up. */
+uint64_t ledger_audit_sum(const struct ledger_audit *audit);
+
+/* Something that does not add up, in words. Its texts are valid during the call. */
+struct ledger_finding {
+    const char *kind; /* "study", "total", "receipt", "file" */
+    int64_t study_id; /* 0: of no single study */
+    const char *text;
+};
+
+struct ledger_auditor {
+    bool deep; /* also holds each receipt against its instance rows */
+    void (*found)(void *context, const struct ledger_finding *finding); /* must not wait */
+    bool (*stops)(void *context); /* asked now and then; may be null */
+    void *context;
+};
+
+/* Recounts everything at one moment, while other calls go on. Finding something is no failure. The
+ * cost grows with the instance rows, the memory does not. */
+int ledger_audit(struct ledger *ledger, struct ledger_audit *out,
+                 const struct ledger_auditor *auditor, struct error *err);
 
 /* Names of the destinations that studies in flight or unrouted refer to, and counts per state. */
 struct ledger_totals {

@@ -18,8 +18,8 @@ struct package;
 
 /* Opens the study's package, made from the stored instances in order of receipt unless it is there
  * already. Entries are "<StudyInstanceUID>/<SOPInstanceUID>.dcm"; sizes and CRCs are in the local
- * headers. Deflated members need room in the spool beyond its reserve; where there is none they
- * are stored. Returns 0, or -1. `*out` is the caller's.
+ * headers. Deflated members need room in the spool beside what is kept for reception, and are
+ * stored from where there is none. Returns 0, or -1. `*out` is the caller's.
  * `cancelled` (may be null) is asked now and then; a true answer ends the work with -1. */
 int package_open(struct package **out, struct spool *spool, struct ledger *ledger,
                  const struct ledger_study *study, enum config_compression compression,

@@ -31,15 +31,45 @@ struct spool_writer; /* one instance on its way in */
 int spool_open(struct spool **out, const char *directory, uint64_t reserve, struct error *err);
 void spool_close(struct spool *spool);
 const char *spool_directory(const struct spool *spool);
+
+/* ---- room: docs/decisions/0011-levels-of-the-spool.md ---- */
+
+/* Reception, which is open at first, closes when someone finds no more than the reserve free or the
+ * disk refuses a write for lack of space. Only spool_look and spool_set_reserve open it. Each
+ * change is logged once. */
+
+/* Whether an instance may begin, or an association. Returns 0, SPOOL_FULL with the figures and the
+ * remedy, or -1 when the disk does not answer. */
+int spool_admit(struct spool *spool, struct error *why_not);
+
+/* Whether reception is closed, and why, without asking the disk. `why` may be null. */
+bool spool_is_closed(struct spool *spool, struct error *why);
+
+/* Somebody else's write to the spool's file system failed for lack of space. */
+void spool_refused(struct spool *spool, const char *reason);
+
+/* Whether next to nothing can be written: what fails now is the disk's fault. */
+bool spool_is_full(struct spool *spool);
+
+/* To be called every second or so: closes reception too, and opens it when the reserve and a margin
+ * are free and, when the disk had refused a write, it takes one. */
+struct spool_look {
+    bool opened;     /* by this look */
+    uint64_t wanted; /* bytes that copies which nobody needs should give back; 0: none */
+};
+void spool_look(struct spool *spool, struct spool_look *out);
+
+/* Takes over another reserve, and looks. */
 void spool_set_reserve(struct spool *spool, uint64_t reserve);
 
-/* Returns 0 when there is more than the reserve (plus `wanted` bytes) free, SPOOL_FULL with a text
- * that names both figures, -1 when the question failed. */
+/* Whether `wanted` bytes can go to copies (archives) without touching what reception was promised.
+ * Returns 0, SPOOL_FULL with the figures, or -1 when the disk does not answer. */
 int spool_check_space(struct spool *spool, uint64_t wanted, struct error *err);
 
-/* The same of a directory that another process has open. */
-int spool_check_directory(const char *directory, uint64_t reserve, uint64_t wanted,
-                          struct error *err);
+/* Whether a spool in the directory would be open. Returns as spool_admit. */
+int spool_check_directory(const char *directory, uint64_t reserve, struct error *err);
+
+/* ---- instances ---- */
 
 /* Starts an instance: makes its file and writes the Part 10 header. Returns 0, SPOOL_FULL or -1. */
 int spool_writer_new(struct spool_writer **out, struct spool *spool,
@@ -68,13 +98,17 @@ int spool_read(int *fd, const struct spool *spool, const char *name, struct erro
 
 /* Whether a published file is there with `size` bytes. */
 bool spool_has(const struct spool *spool, const char *name, uint64_t size);
+/* Whether it is there, with whatever size. */
+bool spool_has_any(const struct spool *spool, const char *name);
 
 /* Removes a published file, and its folder when that is empty; an absent one is fine. After power
  * loss it may be there again. */
 int spool_remove(struct spool *spool, const char *name, struct error *err);
 
-/* As spool_remove, and for good: when it returns 0, no power loss brings the file back. */
-int spool_remove_durably(struct spool *spool, const char *name, struct error *err);
+/* Removes published files for good: when it returns 0, no power loss brings one of them back.
+ * Absent ones are fine. Tries all of them, also after a failure. */
+int spool_remove_all(struct spool *spool, const char *const *names, size_t count,
+                     struct error *err);
 
 /* Reads the attributes of a published file again; `tags` are `count` (≤ 16) further elements whose
  * UTF-8 texts go to values[i]. */
@@ -93,8 +127,14 @@ struct spool_found {
     int64_t modified_ms; /* wall clock */
 };
 
-/* Calls `visit` for each published file; a non-zero answer stops the walk and is returned. */
+/* Calls `visit` for each published file; a non-zero answer stops the walk and is returned. For
+ * recovery, which is alone: syncs what it shows, and removes folders that are empty. */
 int spool_walk(struct spool *spool, int (*visit)(void *context, const struct spool_found *found),
+               void *context, struct error *err);
+
+/* As spool_walk, beside whatever goes on, and changing nothing. A file that comes or goes meanwhile
+ * may be shown or not. */
+int spool_list(struct spool *spool, int (*visit)(void *context, const struct spool_found *found),
                void *context, struct error *err);
 
 /* Reads a published file whole and fills what reception would have known of it. `*writer` keeps

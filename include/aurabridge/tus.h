@@ -14,6 +14,7 @@
 enum tus_outcome {
     TUS_DONE,        /* the server acknowledged every byte */
     TUS_RETRY,       /* transient; come back later, with HEAD */
+    TUS_AWAY,        /* transient, and no upload's own: it cannot be reached, or wants no calls */
     TUS_RENEW_TOKEN, /* 401, or 403: fetch a new lift token and call again with the same URL */
     TUS_GONE,        /* the upload is lost on the server: upload_url was cleared; create anew */
     TUS_TOO_LARGE,   /* permanent: longer than Tus-Max-Size, or 413 at the smallest chunk */
@@ -46,6 +47,10 @@ struct tus_upload {
     /* Out */
     int64_t retry_after_ms; /* -1: as the caller's backoff says */
     bool progressed;        /* some byte was acknowledged in this call: reset the backoff */
+    bool lost;              /* bytes that it had acknowledged are not there any more; then there
+                               was no progress, however many came after */
+    bool refused;           /* it made no upload, and says that the request is at fault: it may not
+                               know what was announced */
     char text[512];         /* for the operator */
 };
 

@@ -1,5 +1,6 @@
-/* The control socket. One thread serves one connection after the other; a client that says nothing
- * or takes nothing is dropped after a bound, so that it cannot keep the next one waiting. */
+/* The control socket. A few threads serve one connection each, so that an audit of a large spool
+ * keeps no other command waiting; a client that says nothing or takes nothing is dropped after a
+ * bound. */
 #include "aurabridge/control.h"
 
 #include "aurabridge/clock.h"
@@ -21,14 +22,16 @@
 #define MAX_LINE           65536
 #define REQUEST_TIMEOUT_MS 3000 /* for the whole request */
 #define CLIENT_TIMEOUT_S   10   /* in which some byte of an answer is taken */
-#define REFUSED_DELAY_MS   200  /* when no connection can be had: no descriptor is free, say */
+#define THREADS            4
+#define REFUSED_DELAY_MS   200 /* when no connection can be had: no descriptor is free, say */
 
 struct control {
     struct operate_target target;
     int listener;
     int stop; /* eventfd */
     char path[FS_PATH_MAX];
-    pthread_t thread;
+    pthread_t threads[THREADS];
+    unsigned running;
 };
 
 static int socket_address(struct sockaddr_un *out, const char *directory, struct error *err)
@@ -155,7 +158,8 @@ static void *serve(void *context)
             continue;
         int fd = accept4(control->listener, NULL, NULL, SOCK_CLOEXEC);
         if (fd < 0) {
-            if (errno != EINTR && errno != ECONNABORTED)
+            /* EAGAIN: another of the threads has it. */
+            if (errno != EINTR && errno != ECONNABORTED && errno != EAGAIN)
                 (void)poll(&waits[1], 1, REFUSED_DELAY_MS);
             continue;
         }
@@ -174,7 +178,7 @@ static int listen_at(struct control *control, const char *directory, struct erro
     /* The caller holds the spool's lock: a socket that is there is nobody's any more. */
     if (fs_remove(control->path, err) != 0)
         return -1;
-    control->listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    control->listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (control->listener < 0)
         return error_errno(err, errno, "making the control socket");
     if (fchmod(control->listener, 0600) != 0 ||
@@ -184,8 +188,20 @@ static int listen_at(struct control *control, const char *directory, struct erro
     return 0;
 }
 
+static void end_threads(struct control *control)
+{
+    uint64_t one = 1;
+    if (control->running == 0)
+        return;
+    if (write(control->stop, &one, sizeof one) != (ssize_t)sizeof one)
+        log_error("control", "the control threads could not be told to stop");
+    for (unsigned i = 0; i < control->running; i++)
+        pthread_join(control->threads[i], NULL);
+}
+
 static void control_free(struct control *control)
 {
+    end_threads(control);
     if (control->listener >= 0) {
         (void)close(control->listener);
         (void)unlink(control->path);
@@ -207,10 +223,12 @@ int control_start(struct control **out, const struct operate_target *target, str
     int failed = control->stop < 0 ? error_errno(err, errno, "making an event descriptor") : 0;
     if (!failed)
         failed = listen_at(control, spool_directory(target->spool), err);
-    if (!failed) {
-        int refused = pthread_create(&control->thread, NULL, serve, control);
+    while (!failed && control->running < THREADS) {
+        int refused = pthread_create(&control->threads[control->running], NULL, serve, control);
         if (refused)
-            failed = error_errno(err, refused, "starting the control thread");
+            failed = error_errno(err, refused, "starting a control thread");
+        else
+            control->running++;
     }
     if (failed) {
         control_free(control);
@@ -222,13 +240,8 @@ int control_start(struct control **out, const struct operate_target *target, str
 
 void control_stop(struct control *control)
 {
-    if (!control)
-        return;
-    uint64_t one = 1;
-    if (write(control->stop, &one, sizeof one) != (ssize_t)sizeof one)
-        log_error("control", "the control thread could not be told to stop");
-    pthread_join(control->thread, NULL);
-    control_free(control);
+    if (control)
+        control_free(control);
 }
 
 static int connect_to(int *fd, const char *directory, struct error *err)

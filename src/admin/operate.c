@@ -2,7 +2,9 @@
  * then tells the bridge, if one runs, to look. */
 #include "aurabridge/operate.h"
 
+#include "audit_json.h"
 #include "patients.h"
+#include "receipt_json.h"
 #include "study_json.h"
 
 #include "aurabridge/config.h"
@@ -52,8 +54,12 @@ static int show(struct order *order, struct error *err)
 
 static int retry(struct order *order, struct error *err)
 {
-    if (ledger_study_retry(order->target->ledger, order->study_id, err) != 0)
+    struct ledger_study study;
+    if (ledger_study(order->target->ledger, &study, order->study_id, err) != 0 ||
+        ledger_study_retry(order->target->ledger, order->study_id, err) != 0)
         return -1;
+    if (order->target->bridge)
+        bridge_hurry(order->target->bridge, study.destination);
     (void)snprintf(order->said, sizeof order->said, "S%" PRId64 " is tried again now",
                    order->study_id);
     return 0;
@@ -115,12 +121,36 @@ static int cancel_unannounced(struct order *order, const struct ledger_study *st
                           err);
 }
 
+/* Aurabox has every byte, and said that it does not take them: its worker goes back on them. */
+static bool is_refused(const struct ledger_study *study)
+{
+    return study->state == STUDY_CONFIRMING && study->attempt > 0 &&
+           study->upload.step <= STEP_UPLOAD_DONE && !study->upload.complete_unanswered;
+}
+
+static int cancel_refused(struct order *order, const struct ledger_study *study, struct error *err)
+{
+    if (no_worker_comes(order->target, study))
+        return error_set(err,
+                         "S%" PRId64 " is at Aurabox, and its destination %s is not in the "
+                         "configuration: put it there, then cancel",
+                         study->id, study->destination);
+    /* A call that is under way is not interrupted: its answer would be lost. */
+    if (ledger_study_request_cancel(order->target->ledger, study->id, err) != 0)
+        return -1;
+    (void)snprintf(order->said, sizeof order->said,
+                   "S%" PRId64 " is being cancelled, unless Aurabox takes it now", study->id);
+    return 0;
+}
+
 static int cancel(struct order *order, struct error *err)
 {
     struct ledger *ledger = order->target->ledger;
     struct ledger_study study;
     if (ledger_study(ledger, &study, order->study_id, err) != 0)
         return -1;
+    if (is_refused(&study))
+        return cancel_refused(order, &study, err);
     bool has_worker = study.state == STUDY_READY || study.state == STUDY_PACKAGING ||
                       study.state == STUDY_UPLOADING;
     if (has_worker && no_worker_comes(order->target, &study))
@@ -177,6 +207,21 @@ static int about(struct order *order, struct error *err)
     return 0;
 }
 
+static int audit(struct order *order, struct error *err)
+{
+    if (!order->target->bridge)
+        return error_set(err, "only a bridge that has recovered its spool can be audited");
+    return audit_emit(order->target->bridge, order->emit, order->context, err);
+}
+
+static int receipt(struct order *order, struct error *err)
+{
+    struct ledger_study study;
+    if (ledger_study(order->target->ledger, &study, order->study_id, err) != 0)
+        return -1;
+    return receipt_emit(order->target->ledger, &study, order->emit, order->context, err);
+}
+
 static const struct {
     const char *name;
     bool needs_study;
@@ -184,7 +229,7 @@ static const struct {
 } commands[] = {
     {"about", false, about},    {"studies", false, show}, {"retry", true, retry},
     {"release", true, release}, {"cancel", true, cancel}, {"discard", true, discard},
-    {"forget", true, forget},
+    {"forget", true, forget},   {"audit", false, audit},  {"receipt", true, receipt},
 };
 
 static int find_study(struct order *order, bool needed, struct error *err)
@@ -230,6 +275,9 @@ int operate(const struct operate_target *target, const struct json *request, ope
         unsaid |= json_set_string(last, "message", order.said);
     if (target->listen)
         unsaid |= json_set_string(last, "listen", target->listen);
+    struct error closed;
+    if (target->bridge && bridge_is_closed(target->bridge, &closed))
+        unsaid |= json_set_string(last, "reception_closed", closed.text);
     if (!unsaid)
         unsaid = emit(context, last);
     json_free(last);

@@ -97,7 +97,8 @@ static int set_reason(struct json *object, const struct operate_target *target,
 
 static int set_counts(struct json *object, const struct ledger_study *study)
 {
-    int failed = set_count(object, "instances", study->instances);
+    int failed = set_count(object, "acknowledged", study->acknowledged);
+    failed |= set_count(object, "instances", study->instances);
     failed |= set_count(object, "bytes", study->bytes);
     failed |= set_count(object, "dropped_by_rule", study->dropped);
     failed |= set_count(object, "superseded", study->superseded);
@@ -118,6 +119,7 @@ static int set_upload(struct json *object, const struct ledger_study *study)
     failed |= json_set_string(object, "aurabox_study_id",
                               upload->aurabox_study_id[0] ? upload->aurabox_study_id : NULL);
     failed |= json_set_int(object, "attempt", study->attempt);
+    failed |= json_set_int(object, "attempts", study->attempts);
     return failed;
 }
 

@@ -1,8 +1,6 @@
 /* The calls of an upload: what each sends and what it takes from the answer. */
 #include "client.h"
 
-#include "redact.h"
-
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -101,14 +99,14 @@ static void read_study_id(char study_id[128], const struct json *answer)
 }
 
 enum aurabox_outcome aurabox_init(struct aurabox_client *client, const struct json *body,
-                                  char study_id[128], struct aurabox_reply *reply)
+                                  bool repeated, char study_id[128], struct aurabox_reply *reply)
 {
     struct json *answer = NULL;
     study_id[0] = '\0';
-    enum aurabox_outcome outcome = client_call(client, ENDPOINT_INIT, body, false, &answer, reply);
+    enum aurabox_outcome outcome =
+        client_call(client, ENDPOINT_INIT, body, repeated, &answer, reply);
     if (outcome == AURABOX_OK)
         read_study_id(study_id, answer);
-    redact_patient_data(reply->text, body);
     json_free(answer);
     return outcome;
 }
@@ -139,9 +137,11 @@ static enum aurabox_outcome lifecycle(struct aurabox_client *client, enum endpoi
 }
 
 enum aurabox_outcome aurabox_start(struct aurabox_client *client, const char *upload_id,
-                                   const char *assembly_id, struct aurabox_reply *reply)
+                                   const char *assembly_id, bool repeated,
+                                   struct aurabox_reply *reply)
 {
-    return lifecycle(client, ENDPOINT_START, upload_id, "assembly_id", assembly_id, false, reply);
+    return lifecycle(client, ENDPOINT_START, upload_id, "assembly_id", assembly_id, repeated,
+                     reply);
 }
 
 enum aurabox_outcome aurabox_complete(struct aurabox_client *client, const char *upload_id,

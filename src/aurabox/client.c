@@ -42,10 +42,14 @@ void aurabox_client_free(struct aurabox_client *client)
 struct reply_question client_question(const struct aurabox_client *client,
                                       const struct client_call *call)
 {
-    return (struct reply_question){.endpoint = call->endpoint,
-                                   .base_url = client->destination->settings->api_base_url,
-                                   .now_ms = clock_wall_ms(client->destination->clock),
-                                   .repeated = call->repeated};
+    const struct config_destination *settings = client->destination->settings;
+    return (struct reply_question){
+        .endpoint = call->endpoint,
+        .base_url = settings->api_base_url,
+        .now_ms = clock_wall_ms(client->destination->clock),
+        .repeated = call->repeated,
+        .sent = {.body = call->sent,
+                 .secrets = {settings->service_api_key, settings->app_secret, call->token}}};
 }
 
 int client_url(char out[CALL_URL_SIZE], const struct aurabox_client *client,
@@ -125,8 +129,10 @@ enum aurabox_outcome client_send(struct aurabox_client *client, const struct cli
     }
     enum aurabox_outcome outcome = ask(client, call, url, body, reply);
     /* When this fails, the place counts for longer than it had to. */
-    int64_t closed_ms = reply->status == 429 ? reply->retry_after_ms : 0;
-    if (aurabox_limiter_done(limiter, bucket, ticket, closed_ms, &err) != 0)
+    int failed = reply->status == 429
+                     ? aurabox_limiter_refused(limiter, bucket, ticket, reply->retry_after_ms, &err)
+                     : aurabox_limiter_done(limiter, bucket, ticket, &err);
+    if (failed)
         log_warning("aurabox", "%s", err.text);
     return outcome;
 }
@@ -157,7 +163,9 @@ static enum aurabox_outcome attempt(struct aurabox_client *client, struct client
     }
     (void)snprintf(authorization, sizeof authorization, BEARER "%s", grant.text);
     call->headers[0] = (struct http_header){"Authorization", authorization};
+    call->token = grant.text;
     outcome = client_send(client, call, body, reply);
+    call->token = NULL;
     if (outcome == AURABOX_LIMITED)
         token_return(client->destination->tokens, &grant);
     if (reply->status == 401) {
@@ -173,7 +181,7 @@ enum aurabox_outcome client_call(struct aurabox_client *client, enum endpoint_id
                                  const struct json *request, bool repeated, struct json **body,
                                  struct aurabox_reply *reply)
 {
-    struct client_call call = {.endpoint = endpoint_of(id), .repeated = repeated};
+    struct client_call call = {.endpoint = endpoint_of(id), .repeated = repeated, .sent = request};
     char *text = NULL;
     bool refused = false;
     *body = NULL;

@@ -22,6 +22,8 @@ struct client_call {
     const void *body; /* null: none */
     size_t body_length;
     bool repeated;
+    const struct json *sent; /* what `body` is made of; null: nothing that texts must not show */
+    const char *token;       /* in `headers`; null: none */
     struct http_header headers[6]; /* beside those of every call, to the first null name */
 };
 

@@ -23,6 +23,7 @@ struct endpoint {
     enum aurabox_bucket bucket;
     bool answers_json; /* the reply's body is used and must be JSON */
     bool of_study;     /* 400 and 422 are the study's fault */
+    bool of_announced; /* it names an upload that `init` made known */
 };
 
 const struct endpoint *endpoint_of(enum endpoint_id id);

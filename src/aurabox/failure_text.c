@@ -70,7 +70,8 @@ static void join_errors(struct buffer *out, const struct json *errors)
     }
 }
 
-void failure_text_read(char *out, size_t size, const struct json *body)
+void failure_text_read(char *out, size_t size, const struct json *body,
+                       const struct redaction *sent)
 {
     struct buffer text;
     buffer_init(&text, MAX_FAILURE_TEXT);
@@ -79,6 +80,8 @@ void failure_text_read(char *out, size_t size, const struct json *body)
         (void)join(&text, json_text(json_get(json_get(body, "error"), "message")));
     if (text.length == 0)
         (void)join(&text, json_text(json_get(body, "message")));
+    if (text.length > 0)
+        redact(text.data, sent);
     copy_clean(out, size, text.data, text.length);
     buffer_free(&text);
 }

@@ -14,6 +14,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,9 +26,14 @@
 #define MAGIC      "AURALIM2"
 #define MAX_SOURCE 16384 /* base URL and key */
 
+#define FIRST_CLOSED_MS 1000 /* after a 429 that does not say for how long */
+
 struct aurabox_limiter {
     char path[FS_PATH_MAX];
     unsigned limits[AURABOX_BUCKET_COUNT];
+    /* 429s in a row that did not say for how long. Only the pace depends on it, so it need not
+     * outlive the process. */
+    atomic_uint silent_refusals[AURABOX_BUCKET_COUNT];
     const struct clock *clock;
 };
 
@@ -225,8 +231,24 @@ int aurabox_limiter_take(struct aurabox_limiter *limiter, enum aurabox_bucket bu
 }
 
 int aurabox_limiter_done(struct aurabox_limiter *limiter, enum aurabox_bucket bucket,
-                         unsigned ticket, int64_t closed_ms, struct error *err)
+                         unsigned ticket, struct error *err)
 {
-    struct step step = {.bucket = bucket, .ticket = ticket, .closed_ms = closed_ms};
+    struct step step = {.bucket = bucket, .ticket = ticket};
+    atomic_store(&limiter->silent_refusals[bucket], 0);
+    return run_step(limiter, &step, err);
+}
+
+int aurabox_limiter_refused(struct aurabox_limiter *limiter, enum aurabox_bucket bucket,
+                            unsigned ticket, int64_t retry_after_ms, struct error *err)
+{
+    struct step step = {.bucket = bucket, .ticket = ticket, .closed_ms = retry_after_ms};
+    if (retry_after_ms <= 0) {
+        unsigned before = atomic_fetch_add(&limiter->silent_refusals[bucket], 1);
+        step.closed_ms = FIRST_CLOSED_MS;
+        for (unsigned i = 0; i < before && step.closed_ms < WINDOW_MS; i++)
+            step.closed_ms *= 2;
+        if (step.closed_ms > WINDOW_MS)
+            step.closed_ms = WINDOW_MS;
+    }
     return run_step(limiter, &step, err);
 }

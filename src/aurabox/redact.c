@@ -1,6 +1,7 @@
-/* A validation text may repeat the value it refuses ("The selected DOE^JOHN is invalid"), and the
- * text ends in logs and in the ledger. All that was sent about the patient is known, so it can be
- * taken out again: the context, and the study's values that are neither UIDs nor numbers. */
+/* A validation text may repeat the value it refuses ("The selected DOE^JOHN is invalid", "The API
+ * key abc is unknown"), and the text ends in logs and in the ledger. All that was sent about the
+ * patient is known, so it can be taken out again: the context, and the study's values that are
+ * neither UIDs nor numbers; and so are the credentials. */
 #include "redact.h"
 
 #include <stdbool.h>
@@ -18,7 +19,8 @@ static void hide(char *text, const char *value, size_t length)
 {
     if (length < SHORTEST_VALUE)
         return;
-    for (char *at = text; strlen(at) >= length; at++) {
+    size_t left = strlen(text);
+    for (char *at = text; left >= length; at++, left--) {
         bool begins =
             at == text || !is_word((unsigned char)at[-1]) || !is_word((unsigned char)value[0]);
         bool ends =
@@ -63,4 +65,19 @@ void redact_patient_data(char *text, const struct json *body)
         for (size_t i = 0; i < sizeof of_study / sizeof of_study[0]; i++)
             hide_all(text, json_get(study, of_study[i]), 0);
     }
+}
+
+/* Wherever it stands: a secret has no words. */
+static void hide_secret(char *text, const char *secret)
+{
+    size_t length = secret ? strlen(secret) : 0;
+    for (char *at = text; length > 0 && (at = strstr(at, secret)) != NULL; at += length)
+        memset(at, '*', length);
+}
+
+void redact(char *text, const struct redaction *sent)
+{
+    for (size_t i = 0; i < REDACT_SECRETS_MAX; i++)
+        hide_secret(text, sent->secrets[i]);
+    redact_patient_data(text, sent->body);
 }

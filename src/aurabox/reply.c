@@ -101,11 +101,35 @@ static enum aurabox_outcome not_aurabox(struct aurabox_reply *out,
 
 /* ---- refusals ---- */
 
+/* A validator's way to say that it knows the upload_id already, or does not know it. */
+static bool is_about_upload_id(int status, const struct json *body)
+{
+    return status == 422 && json_get(json_get(body, "errors"), "upload_id");
+}
+
+/* The call was made before, and this is what came of it. */
+static bool is_conflict(const struct reply_question *question, int status, bool about_upload_id)
+{
+    if (!question->repeated)
+        return false;
+    if (question->endpoint == endpoint_of(ENDPOINT_INIT))
+        return status == 409 || about_upload_id;
+    if (question->endpoint == endpoint_of(ENDPOINT_START))
+        return status == 409 || (status == 422 && !about_upload_id);
+    return status == 404 || status == 409 || status == 410 || status == 422;
+}
+
+static bool is_forgotten(const struct reply_question *question, int status, bool about_upload_id)
+{
+    return question->endpoint->of_announced && (status == 404 || status == 410 || about_upload_id);
+}
+
 static bool clocks_differ(const struct reply_question *question, const struct http_reply *reply)
 {
     int64_t apart = reply->date_ms - question->now_ms;
+    bool refused = reply->status == 400 || reply->status == 401 || reply->status == 403;
     /* Only a signed call carries our time. */
-    return !question->endpoint->scope && reply->date_ms != 0 &&
+    return refused && !question->endpoint->scope && reply->date_ms != 0 &&
            (apart > MAX_SKEW_MS || apart < -MAX_SKEW_MS);
 }
 
@@ -143,7 +167,12 @@ static const struct status_row statuses[] = {
     {407, 407, AURABOX_DESTINATION, false, "the proxy asks for credentials: check HTTPS_PROXY"},
     {408, 408, AURABOX_RETRY, true, NULL},
     {410, 410, AURABOX_DESTINATION, false, "check api_base_url"},
+    {413, 413, AURABOX_RETRY, false,
+     "raise the request size limit of the server or the proxy before it"},
+    {429, 429, AURABOX_RETRY, false,
+     "no call before it takes some again; when this goes on, lower the destination's limits"},
     {400, 499, AURABOX_RETRY, false, NULL},
+    {511, 511, AURABOX_DESTINATION, false, "a captive portal wants a login"},
     {500, 599, AURABOX_RETRY, true, NULL},
 };
 
@@ -170,12 +199,17 @@ static enum aurabox_outcome refused(struct aurabox_reply *out,
     char text[SERVER_TEXT_SIZE];
     int status = out->status;
     bool of_api = json_is_object(body);
-    failure_text_read(text, sizeof text, body);
-    if ((status == 401 || status == 403) && clocks_differ(question, reply))
+    bool about_upload_id = is_about_upload_id(status, body);
+    failure_text_read(text, sizeof text, body, &question->sent);
+    if (clocks_differ(question, reply))
         return clock_skew(out, question, reply);
-    if (question->repeated && of_api && (status == 404 || status == 409 || status == 422))
+    if (of_api && is_conflict(question, status, about_upload_id))
         return reply_set(out, question, AURABOX_CONFLICT, "HTTP %d to a repeated call%s%s", status,
                          *text ? ": " : "", text);
+    if (of_api && is_forgotten(question, status, about_upload_id))
+        return reply_set(out, question, AURABOX_FORGOTTEN,
+                         "HTTP %d%s%s; it does not know the upload, though it took `init` for it",
+                         status, *text ? ": " : "", text);
     if (status == 400 || status == 422) {
         if (!of_api)
             return not_aurabox(out, question, reply);

@@ -3,12 +3,14 @@
 #define AURABRIDGE_AURABOX_REPLY_H
 
 #include "endpoint.h"
+#include "redact.h"
 
 struct reply_question {
     const struct endpoint *endpoint;
     const char *base_url;
     int64_t now_ms; /* wall clock */
-    bool repeated;  /* a `complete` whose answer was lost before */
+    bool repeated;  /* the call may have had its effect before */
+    struct redaction sent;
 };
 
 /* Fills `*out` and returns its outcome. `failure` is http_call's text where no answer came. With

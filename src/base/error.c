@@ -1,4 +1,5 @@
-/* Error texts. Guarantees a terminated text whatever the arguments; allocates nothing. */
+/* Error texts. Guarantees one terminated line whatever the arguments, which may come from files and
+ * peers; allocates nothing. */
 #include "aurabridge/error.h"
 
 #include <stdio.h>
@@ -14,6 +15,9 @@ static void append(char *text, const char *more)
 static void format_text(char text[ERROR_TEXT_MAX], const char *format, va_list arguments)
 {
     (void)vsnprintf(text, ERROR_TEXT_MAX, format, arguments);
+    for (char *at = text; *at; at++)
+        if ((unsigned char)*at < 0x20 || *at == 0x7F)
+            *at = '?';
 }
 
 int error_set(struct error *err, const char *format, ...)

@@ -14,6 +14,7 @@
 
 #define FILE_MODE      0600
 #define DIRECTORY_MODE 0700
+#define TRIAL_SIZE     ((size_t)64 * 1024)
 
 int fs_join(char out[FS_PATH_MAX], const char *directory, const char *name, struct error *err)
 {
@@ -195,11 +196,39 @@ int fs_remove(const char *path, struct error *err)
     return 0;
 }
 
-int fs_free_bytes(uint64_t *out, const char *path, struct error *err)
+int fs_room(struct fs_room *out, const char *path, struct error *err)
 {
     struct statvfs status;
     if (statvfs(path, &status) != 0)
         return error_errno(err, errno, "asking the free space of %s", path);
-    *out = (uint64_t)status.f_bavail * status.f_frsize;
+    out->bytes = (uint64_t)status.f_bavail * status.f_frsize;
+    out->files = status.f_files > 0 ? (uint64_t)status.f_favail : UINT64_MAX;
     return 0;
+}
+
+/* Says the errno of what failed, or 0. */
+static int take_room(int fd, uint64_t length)
+{
+    static const char little[TRIAL_SIZE];
+    int answer;
+    do
+        answer = fallocate(fd, 0, 0, (off_t)length);
+    while (answer != 0 && errno == EINTR);
+    if (answer == 0 || (errno != EOPNOTSUPP && errno != ENOSYS))
+        return answer == 0 ? 0 : errno;
+    if (fs_write_all(fd, little, sizeof little, NULL) != 0 || fsync(fd) != 0)
+        return errno;
+    return 0;
+}
+
+int fs_try_room(const char *path, uint64_t length, struct error *err)
+{
+    int fd = -1;
+    if (fs_remove(path, err) != 0 || fs_create(&fd, path, err) != 0)
+        return -1;
+    int failed = take_room(fd, length);
+    (void)close(fd); /* the bytes are unwanted, so is the result */
+    if (unlink(path) != 0 && !failed)
+        failed = errno;
+    return !failed ? 0 : error_errno(err, failed, "trying for room with %s", path);
 }

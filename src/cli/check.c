@@ -22,7 +22,8 @@
 struct checking {
     struct config *config;
     bool daemon_runs;
-    char daemon_listens[64]; /* "" when no daemon says so */
+    char daemon_listens[64];    /* "" when no daemon says so */
+    struct error daemon_closed; /* why the daemon refuses senders for now, or "" */
     bool failed;
 };
 
@@ -38,6 +39,9 @@ static int take_place(void *context, const struct json *line)
     struct checking *checking = context;
     const char *listen = json_text(json_get(line, "listen"));
     text_copy(checking->daemon_listens, sizeof checking->daemon_listens, listen ? listen : "");
+    const char *closed = json_text(json_get(line, "reception_closed"));
+    text_copy(checking->daemon_closed.text, sizeof checking->daemon_closed.text,
+              closed ? closed : "");
     return 0;
 }
 
@@ -66,13 +70,14 @@ static int try_spool(const struct checking *checking, struct error *err)
 {
     const struct config *config = checking->config;
     struct spool *spool = NULL;
-    if (checking->daemon_runs)
-        return spool_check_directory(config->spool.directory, config->spool.reserve, 0, err);
-    int failed = spool_open(&spool, config->spool.directory, config->spool.reserve, err);
-    if (!failed)
-        failed = spool_check_space(spool, 0, err);
+    if (checking->daemon_closed.text[0])
+        return error_set(err, "the running bridge refuses senders: %s",
+                         checking->daemon_closed.text);
+    if (!checking->daemon_runs &&
+        spool_open(&spool, config->spool.directory, config->spool.reserve, err) != 0)
+        return -1;
     spool_close(spool);
-    return failed;
+    return spool_check_directory(config->spool.directory, config->spool.reserve, err);
 }
 
 static void check_spool(struct checking *checking)

@@ -3,6 +3,7 @@
 
 #include "command.h"
 
+#include "aurabridge/bridge.h"
 #include "aurabridge/control.h"
 #include "aurabridge/fs.h"
 #include "aurabridge/log.h"
@@ -25,6 +26,8 @@ static const struct {
     {"route", command_route, "show which map entry takes a file, and the context it gives"},
     {"sign", command_sign, "sign a request with AURA-HMAC-SHA256 and show every step"},
     {"studies", command_studies, "list the studies, or one with its details"},
+    {"receipt", command_receipt, "show what was delivered of a completed study"},
+    {"audit", command_audit, "recount every acknowledged instance and say what does not add up"},
     {"retry", command_order, "try a failed, cancelled or waiting study again now"},
     {"release", command_order, "let a quarantined study pass"},
     {"cancel", command_order, "withdraw a study from Aurabox; its instances are kept"},
@@ -150,14 +153,43 @@ static int operate_here(const struct config *config, const struct json *request,
     return failed;
 }
 
-int command_operate(const struct config *config, const struct json *request, operate_emit *emit,
-                    void *context, struct error *err)
+/* As serve begins: what a kill left half done is put right first. */
+static int operate_recovered(struct config *config, const struct json *request, operate_emit *emit,
+                             void *context, struct error *err)
+{
+    struct bridge *bridge = NULL;
+    if (bridge_open(&bridge, config, clock_system(), err) != 0)
+        return -1;
+    struct operate_target target = {
+        .ledger = bridge_ledger(bridge), .spool = bridge_spool(bridge), .bridge = bridge};
+    int failed = operate(&target, request, emit, context)
+                     ? error_set(err, "the answer could not be shown")
+                     : 0;
+    bridge_free(bridge);
+    return failed;
+}
+
+static int ask_daemon(const struct config *config, const struct json *request, operate_emit *emit,
+                      void *context, struct error *err)
 {
     if (command_become_owner(config, err) != 0)
         return -1;
     int asked = control_ask(config->spool.directory, request, emit, context, err);
-    if (asked != CONTROL_ABSENT)
-        return asked;
-    log_set_level(LOG_LEVEL_WARNING);
-    return operate_here(config, request, emit, context, err);
+    if (asked == CONTROL_ABSENT)
+        log_set_level(LOG_LEVEL_WARNING);
+    return asked;
+}
+
+int command_operate(const struct config *config, const struct json *request, operate_emit *emit,
+                    void *context, struct error *err)
+{
+    int asked = ask_daemon(config, request, emit, context, err);
+    return asked == CONTROL_ABSENT ? operate_here(config, request, emit, context, err) : asked;
+}
+
+int command_operate_recovered(struct config *config, const struct json *request, operate_emit *emit,
+                              void *context, struct error *err)
+{
+    int asked = ask_daemon(config, request, emit, context, err);
+    return asked == CONTROL_ABSENT ? operate_recovered(config, request, emit, context, err) : asked;
 }

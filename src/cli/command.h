@@ -77,12 +77,17 @@ int command_become_owner(const struct config *config, struct error *err);
 /* Sends a request to the daemon that has the spool, or does it here, under the spool's lock. */
 int command_operate(const struct config *config, const struct json *request, operate_emit *emit,
                     void *context, struct error *err);
+/* The same; without a daemon the spool is recovered first, as serve does. */
+int command_operate_recovered(struct config *config, const struct json *request, operate_emit *emit,
+                              void *context, struct error *err);
 
 int command_serve(int argc, char **argv);
 int command_check(int argc, char **argv);
 int command_route(int argc, char **argv);
 int command_sign(int argc, char **argv);
 int command_studies(int argc, char **argv);
+int command_receipt(int argc, char **argv);
+int command_audit(int argc, char **argv);
 int command_order(int argc, char **argv); /* retry, release, cancel, discard, forget */
 int command_sandbox(int argc, char **argv);
 

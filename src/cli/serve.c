@@ -42,6 +42,7 @@ static int daemon_open(struct daemon *daemon, struct error *err)
     daemon->started = config_retain(daemon->config);
     if (http_global_init(err) != 0 || bridge_open(&daemon->bridge, daemon->config, clock, err) != 0)
         return -1;
+    bridge_audit_at_start(daemon->bridge);
     daemon->events =
         (struct node_events){.context = daemon->bridge, .may_accept = bridge_may_accept};
     if (node_open(&daemon->node, daemon->config, bridge_sink(daemon->bridge), &daemon->events,

@@ -11,6 +11,7 @@
 struct listing {
     bool as_json, details, ended, ok;
     uint64_t count;
+    struct error closed; /* why senders are refused for now, or "" */
     struct error err;
 };
 
@@ -106,6 +107,7 @@ static int take_line(void *context, const struct json *line)
     int failed = 0;
     if (!study) {
         listing->ok = json_bool(json_get(line, "ok"));
+        (void)error_set(&listing->closed, "%s", text_of(line, "reception_closed"));
         if (!listing->ok)
             (void)error_set(&listing->err, "%s", text_of(line, "error"));
         return 0;
@@ -135,6 +137,23 @@ static int list(const struct config *config, struct listing *listing, const char
     return failed;
 }
 
+/* After the studies: whether new ones can come. */
+static void print_end(const struct listing *listing, bool complete)
+{
+    if (listing->as_json) {
+        struct json *closed = json_new_string(listing->closed.text);
+        char *text = listing->closed.text[0] ? json_print(closed) : NULL;
+        printf("],\"reception_closed\":%s}\n", text ? text : "null");
+        free(text);
+        json_free(closed);
+        return;
+    }
+    if (complete && listing->count == 0)
+        (void)puts("no studies");
+    if (complete && !listing->details && listing->closed.text[0])
+        printf("\nreception is closed: %s\n", listing->closed.text);
+}
+
 int command_studies(int argc, char **argv)
 {
     struct option_spec options[] = {OPTION_CONFIG, OPTION_SET,
@@ -155,10 +174,7 @@ int command_studies(int argc, char **argv)
     if (listing.as_json)
         (void)fputs("{\"studies\":[", stdout);
     int failed = list(config, &listing, line.operand_count ? line.operands[0] : NULL, &err);
-    if (listing.as_json)
-        (void)puts("]}");
-    else if (!failed && listing.ok && listing.count == 0)
-        (void)puts("no studies");
+    print_end(&listing, !failed && listing.ok);
     config_release(config);
     if (failed)
         return command_failed(&err);

@@ -136,8 +136,9 @@ const struct schema_key schema_keys[] = {
      .fallback = "5GiB",
      .least = "0",
      .most = "1024TiB",
-     .text = "Free space that is never used. Below it, senders are refused (out of resources) "
-             "until there is room again."},
+     .text = "Free space that instances never take. Down to it, senders are refused (associations "
+             "for the moment, instances with A700), while uploading goes on; they are let in again "
+             "when an eighth more is free (at least 16 MiB, at most 1 GiB)."},
 
     /* Studies. */
     {.path = "study", .type = VALUE_SECTION},
@@ -245,15 +246,16 @@ const struct schema_key schema_keys[] = {
      .fallback = "24h",
      .least = "0",
      .most = "3650d",
-     .text = "How long the instances of a completed study stay on disk."},
+     .text = "How long the instances of a completed study stay on disk. When space is short, they "
+             "go earlier, oldest first."},
     {.path = "retention.receipts",
      .type = VALUE_DURATION,
      .offset = IN_CONFIG(retention.receipts_ms),
      .fallback = "90d",
      .least = "0",
      .most = "3650d",
-     .text = "How long a completed study stays known: sending it again is acknowledged and uploads "
-             "nothing. At least `retention.completed`."},
+     .text = "How long a completed study stays known, and its receipt: sending it again is "
+             "acknowledged and uploads nothing. At least `retention.completed`."},
 
     /* Destinations. They stand before the map, which names them. */
     {.path = "destinations",

@@ -134,6 +134,10 @@ static int receive(struct ledger *ledger, struct database *database, void *argum
                                                         : count_resend(database, reception, err);
     if (failed)
         return -1;
+    /* Apart from where it went, so that the audit has two figures to hold against each other. */
+    if (database_change(database, "UPDATE study SET acknowledged=acknowledged+1 WHERE id=?1",
+                        VALUES(INTEGER(decision->study_id)), err) < 0)
+        return -1;
     return database_change(database, "UPDATE counter SET value=value+1 WHERE name='acknowledged'",
                            NO_VALUES, err) < 0
                ? -1

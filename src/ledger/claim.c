@@ -103,9 +103,13 @@ static int claim(struct ledger *ledger, struct database *database, void *argumen
         (void)error_set(err, "nothing is due for this destination");
         return LEDGER_NOT_FOUND;
     }
+    /* Counted before it is made: a kill in the middle of an attempt leaves it counted. */
     if (database_change(
-            database, "UPDATE study SET lease_owner=?2,lease_until_ms=?3 WHERE id=?1",
-            VALUES(INTEGER(id), TEXT(wanted->owner), INTEGER(wanted->now_ms + wanted->lease_ms)),
+            database,
+            "UPDATE study SET lease_owner=?2,lease_until_ms=?3,attempts=attempts+"
+            "(state='uploading' OR (state='confirming' AND (attempt>0 OR step=?4))) WHERE id=?1",
+            VALUES(INTEGER(id), TEXT(wanted->owner), INTEGER(wanted->now_ms + wanted->lease_ms),
+                   INTEGER(STEP_COMPLETE_SENT)),
             err) < 0)
         return -1;
     return study_read(database, &wanted->row, id, err);

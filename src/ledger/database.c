@@ -5,10 +5,13 @@
 #include <string.h>
 
 #define BUSY_TIMEOUT_MS 10000
+#define MAX_TIME_MS     INT64_C(253402300799999)
 
 int database_failure(sqlite3 *handle, const char *what, struct error *err)
 {
     int code = sqlite3_extended_errcode(handle);
+    if (code == SQLITE_IOERR_SHMSIZE)
+        code = SQLITE_FULL; /* its log's index is one more file that has to grow */
     switch (code & 0xFF) {
     case SQLITE_FULL:
         return error_set(err,
@@ -30,6 +33,14 @@ int database_failure(sqlite3 *handle, const char *what, struct error *err)
         return error_set(err, "the ledger failed (%s): %s, code %d", what, sqlite3_errmsg(handle),
                          code);
     }
+}
+
+int database_disorder(struct error *err)
+{
+    return error_set(err,
+                     "the ledger file is damaged (its rows are out of order); stop the bridge, "
+                     "keep a copy of the spool directory and restore the ledger or move it "
+                     "away");
 }
 
 int database_open(struct database *database, const char *path, int flags, struct error *err)
@@ -182,4 +193,10 @@ uint64_t row_count(sqlite3_stmt *row, int column)
 {
     int64_t number = sqlite3_column_int64(row, column);
     return number < 0 ? 0 : (uint64_t)number;
+}
+
+int64_t row_time(sqlite3_stmt *row, int column)
+{
+    int64_t time_ms = sqlite3_column_int64(row, column);
+    return time_ms < 0 ? 0 : time_ms > MAX_TIME_MS ? MAX_TIME_MS : time_ms;
 }

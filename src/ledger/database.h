@@ -13,7 +13,7 @@
 
 #include <sqlite3.h>
 
-#define MAX_STATEMENTS 96 /* more than the room has */
+#define MAX_STATEMENTS 128 /* more than the room has */
 
 struct database {
     sqlite3 *handle;
@@ -65,6 +65,10 @@ int database_query(struct database *database, sqlite3_stmt **row, const char *sq
 int row_next(sqlite3_stmt *row, struct error *err);
 void row_done(sqlite3_stmt *row);
 
+/* What a walk by row id fails with when an id does not follow the one before: in a damaged file it
+ * would go in circles. Returns -1. */
+int database_disorder(struct error *err);
+
 /* One integer of one row; `*out` is unchanged when there is none. Returns as database_query. */
 int database_number(struct database *database, int64_t *out, const char *sql, struct values values,
                     struct error *err);
@@ -72,6 +76,9 @@ int database_number(struct database *database, int64_t *out, const char *sql, st
 /* Copies a text column, cut to `size` between characters. */
 void row_text(char *out, size_t size, sqlite3_stmt *row, int column);
 uint64_t row_count(sqlite3_stmt *row, int column); /* negative reads as 0 */
+/* A time, milliseconds since 1970: 0 … the end of the year 9999, so that a damaged one can be
+ * reckoned with. */
+int64_t row_time(sqlite3_stmt *row, int column);
 
 /* Words for the connection's last failure, with what to do. Returns -1. */
 int database_failure(sqlite3 *handle, const char *what, struct error *err);

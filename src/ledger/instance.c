@@ -127,7 +127,7 @@ static int row_instance(struct ledger_instance *out, sqlite3_stmt *row, struct e
     out->file_crc32 = (uint32_t)sqlite3_column_int64(row, 12);
     out->file_size = row_count(row, 13);
     out->data_set_offset = row_count(row, 14);
-    out->received_ms = sqlite3_column_int64(row, 15);
+    out->received_ms = row_time(row, 15);
     out->ending.ending = (enum dataset_ending)sqlite3_column_int(row, 16);
     out->ending.tag = (uint32_t)sqlite3_column_int64(row, 17);
     out->ending.missing = row_count(row, 18);
@@ -164,7 +164,8 @@ static int read_page(struct ledger *ledger, struct database *database, void *arg
         "(?3='' OR disposition=?3) ORDER BY id LIMIT ?4",
         VALUES(INTEGER(page->study_id), INTEGER(page->after), TEXT(wanted), INTEGER(PAGE)), err);
     for (; found > 0; found = row_next(row, err)) {
-        if (row_instance(&page->instances[page->count], row, err) != 0) {
+        if (row_instance(&page->instances[page->count], row, err) != 0 ||
+            (page->instances[page->count].id <= page->after && database_disorder(err))) {
             row_done(row);
             return -1;
         }

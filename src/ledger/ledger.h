@@ -69,7 +69,7 @@ int schema_prepare(struct database *database, const char *path, struct error *er
     "s.released,s.cancel_requested,s.instances,s.bytes,s.dropped,s.superseded,s.resends,"          \
     "s.swallowed_resends,s.discarded,s.truncated,s.upload_id,s.assembly_id,s.step,s.upload_url,"   \
     "s.upload_length,s.upload_offset,s.package_digest,s.aurabox_study_id,"                         \
-    "s.complete_unanswered,s.passed,s.lease_until_ms"
+    "s.complete_unanswered,s.passed,s.lease_until_ms,s.acknowledged,s.attempts"
 
 struct study_row {
     struct ledger_study study;

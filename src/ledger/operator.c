@@ -56,7 +56,7 @@ static int move_others(struct database *database, const struct moving *moving, i
 {
     static const char counts[] =
         "UPDATE study SET instances=instances+?2,bytes=bytes+?3,truncated=truncated+?4,"
-        "files=files+?5 WHERE id=?1";
+        "files=files+?5,acknowledged=acknowledged+?2 WHERE id=?1";
     if (database_change(database,
                         "UPDATE instance SET study_id=?2 WHERE study_id=?1 AND "
                         "disposition='stored' AND patient_id<>?3",
@@ -200,8 +200,7 @@ static int restart(struct ledger *ledger, struct database *database, struct wish
     if (database_change(database,
                         "UPDATE study SET upload_id='',assembly_id='',step=0,upload_url='',"
                         "upload_length=0,upload_offset=0,package_digest='',aurabox_study_id='',"
-                        "complete_unanswered=0 "
-                        "WHERE id=?1",
+                        "complete_unanswered=0,attempts=0 WHERE id=?1",
                         VALUES(INTEGER(wish->id)), err) < 0)
         return -1;
     return study_change(ledger, database, &wish->change, row, to, "retried by an operator", err);

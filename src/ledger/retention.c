@@ -1,7 +1,7 @@
 /* Files and their rows: which the spool may hold, which may go, and the removal of old rows.
  * Guarantees that a row goes only when it names no file any more, and that what goes leaves the
  * ledger's total with it. Removes no file itself. */
-#include "ledger.h"
+#include "receipt.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -32,6 +32,10 @@ int ledger_file_is_known(struct ledger *ledger, const char *file_name, bool *kno
                          struct error *err)
 {
     struct file_question question = {.file_name = file_name};
+    *known = true;
+    /* What the failed write left behind shows when the ledger is opened again, and not before. */
+    if (ledger_is_sound(ledger, err) != 0)
+        return -1;
     int failed = ledger_read(ledger, ask_file, &question, err);
     *known = question.count > 0;
     return failed;
@@ -60,7 +64,12 @@ static int read_files(struct ledger *ledger, struct database *database, void *ar
                                VALUES(INTEGER(page->after), INTEGER(PAGE)), err);
     for (; found > 0; found = row_next(row, err)) {
         struct file *file = &page->files[page->count++];
-        file->instance_id = page->after = sqlite3_column_int64(row, 0);
+        file->instance_id = sqlite3_column_int64(row, 0);
+        if (file->instance_id <= page->after) {
+            row_done(row);
+            return database_disorder(err);
+        }
+        page->after = file->instance_id;
         file->study_id = sqlite3_column_int64(row, 1);
         file->size = row_count(row, 2);
         row_text(file->name, sizeof file->name, row, 3);
@@ -224,17 +233,17 @@ int ledger_study_to_clean(struct ledger *ledger, int64_t *id, int64_t before_ms,
 struct trimming {
     int64_t before_ms;
     unsigned studies;
+    int receipts;
 };
 
 static int trim_study(struct database *database, int64_t id, struct error *err)
 {
     int rows = database_change(database, "DELETE FROM instance WHERE study_id=?1",
                                VALUES(INTEGER(id)), err);
-    if (rows < 0 ||
+    if (rows < 0 || receipt_mark_trimmed(database, id, err) != 0 ||
         database_change(database,
-                        "UPDATE counter SET value=value-(SELECT instances+dropped+superseded+"
-                        "resends+swallowed_resends+discarded FROM study WHERE id=?1) "
-                        "WHERE name='acknowledged'",
+                        "UPDATE counter SET value=value+(SELECT acknowledged FROM study WHERE "
+                        "id=?1)*iif(name='trimmed',1,-1) WHERE name IN ('acknowledged','trimmed')",
                         VALUES(INTEGER(id)), err) < 0 ||
         database_change(database, "DELETE FROM study WHERE id=?1", VALUES(INTEGER(id)), err) < 0)
         return -1;
@@ -255,15 +264,18 @@ static int trim(struct ledger *ledger, struct database *database, void *argument
                             "state IN ('completed','discarded') AND changed_ms<?1 "
                             "ORDER BY changed_ms LIMIT 1",
                             VALUES(INTEGER(trimming->before_ms)), err);
-        if (found <= 0)
-            return found;
+        if (found < 0)
+            return -1;
+        if (found == 0)
+            break;
         int removed = trim_study(database, id, err);
         if (removed < 0)
             return -1;
         rows += removed + 1;
         trimming->studies++;
     }
-    return 0;
+    trimming->receipts = receipt_trim(database, TRIM_AT_ONCE, err);
+    return trimming->receipts < 0 ? -1 : 0;
 }
 
 int ledger_trim(struct ledger *ledger, int64_t before_ms, unsigned *removed, struct error *err)
@@ -275,6 +287,6 @@ int ledger_trim(struct ledger *ledger, int64_t before_ms, unsigned *removed, str
         if (failed)
             return failed;
         *removed += trimming.studies;
-    } while (trimming.studies > 0);
+    } while (trimming.studies > 0 || trimming.receipts == TRIM_AT_ONCE);
     return 0;
 }

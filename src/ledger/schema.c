@@ -1,14 +1,21 @@
 /* The ledger file's tables. Guarantees that a file which is not a ledger, or of a newer version,
  * is refused untouched, and that an older one is migrated in one transaction. States and
  * dispositions stand there by name, so that the file outlives a reordered enum. */
-#include "ledger.h"
+#include "receipt.h"
+
+#include "aurabridge/log.h"
 
 #include <inttypes.h>
 
 #define APPLICATION_ID 1098207810 /* "AuRB" */
 
 /* The n-th brings a file of version n to n + 1; none is ever changed once released. */
-static const char *const migrations[] = {
+struct migration {
+    const char *sql;
+    int (*finish)(struct database *database, struct error *err); /* what SQL cannot; may be null */
+};
+
+static const char version_1[] =
     "CREATE TABLE study("
     " id INTEGER PRIMARY KEY AUTOINCREMENT," /* a printed id never means another study */
     " route_key TEXT NOT NULL,"
@@ -99,7 +106,31 @@ static const char *const migrations[] = {
     "CREATE INDEX instance_series ON instance(series_instance_uid,study_id);"
     "CREATE UNIQUE INDEX instance_file ON instance(file_name) WHERE file_name IS NOT NULL;"
     "CREATE TABLE counter(name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;"
-    "INSERT INTO counter VALUES('acknowledged',0);",
+    "INSERT INTO counter VALUES('acknowledged',0);";
+
+/* Receipts; and per study what was acknowledged, counted apart from where it went. */
+static const char version_2[] =
+    "ALTER TABLE study ADD COLUMN acknowledged INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE study ADD COLUMN attempts INTEGER NOT NULL DEFAULT 0;" /* of the upload */
+    "UPDATE study SET "
+    "acknowledged=instances+dropped+superseded+resends+swallowed_resends+discarded,"
+    "attempts=state IN ('uploading','confirming');"
+    "INSERT INTO counter VALUES('trimmed',0);"
+    "CREATE TABLE receipt("
+    " number INTEGER PRIMARY KEY," /* its place in the chain, from 1 */
+    " study_id INTEGER NOT NULL,"
+    " trimmed INTEGER NOT NULL DEFAULT 0," /* its study's rows are past retention and gone */
+    " head TEXT NOT NULL,"
+    " sha256 BLOB NOT NULL);" /* of the head */
+    "CREATE INDEX receipt_study ON receipt(study_id);"
+    /* anchor: the last receipt that was trimmed; tip: the last one that was made */
+    "CREATE TABLE receipt_chain(place TEXT PRIMARY KEY,number INTEGER NOT NULL,"
+    "sha256 BLOB NOT NULL) WITHOUT ROWID;"
+    "INSERT INTO receipt_chain VALUES('anchor',0,zeroblob(32)),('tip',0,zeroblob(32));";
+
+static const struct migration migrations[] = {
+    {version_1, NULL},
+    {version_2, receipt_make_missing},
 };
 #define SCHEMA_VERSION ((int64_t)(sizeof migrations / sizeof *migrations))
 
@@ -108,14 +139,20 @@ static int migrate(struct database *database, int64_t version, struct error *err
     if (database_run(database, "BEGIN IMMEDIATE", err) != 0)
         return -1;
     for (int64_t at = version; at < SCHEMA_VERSION; at++)
-        if (database_run(database, migrations[at], err) != 0)
+        if (database_run(database, migrations[at].sql, err) != 0 ||
+            (migrations[at].finish && migrations[at].finish(database, err) != 0))
             goto undo;
     char stamp[96];
     (void)sqlite3_snprintf((int)sizeof stamp, stamp,
                            "PRAGMA application_id=%d;PRAGMA user_version=%lld;", APPLICATION_ID,
                            (long long)SCHEMA_VERSION);
-    if (database_run(database, stamp, err) == 0 && database_run(database, "COMMIT", err) == 0)
+    if (database_run(database, stamp, err) == 0 && database_run(database, "COMMIT", err) == 0) {
+        if (version > 0)
+            log_info("ledger",
+                     "its file was of schema %" PRId64 " and is of schema %" PRId64 " now", version,
+                     SCHEMA_VERSION);
         return 0;
+    }
 undo:
     if (!sqlite3_get_autocommit(database->handle))
         (void)database_run(database, "ROLLBACK", NULL);
@@ -150,10 +187,10 @@ int schema_prepare(struct database *database, const char *path, struct error *er
     int64_t tables = 0;
     if (database_number(database, &tables,
                         "SELECT count(*) FROM sqlite_schema WHERE type='table' AND name IN "
-                        "('study','instance','counter')",
+                        "('study','instance','counter','receipt','receipt_chain')",
                         NO_VALUES, err) < 0)
         return error_wrap(err, "cannot open ledger %s", path);
-    if (tables != 3)
+    if (tables != 5)
         return error_set(err, "ledger %s lacks tables; restore it or move it away", path);
     return 0;
 }

@@ -47,12 +47,12 @@ int row_study(struct study_row *out, sqlite3_stmt *row, struct error *err)
     row_text(state, sizeof state, row, 7);
     row_text(study->reason, sizeof study->reason, row, 8);
     row_text(study->warning, sizeof study->warning, row, 9);
-    study->first_received_ms = sqlite3_column_int64(row, 10);
-    study->last_received_ms = sqlite3_column_int64(row, 11);
-    study->changed_ms = sqlite3_column_int64(row, 12);
-    study->completed_ms = sqlite3_column_int64(row, 13);
-    study->due_ms = sqlite3_column_int64(row, 14);
-    study->retry_at_ms = sqlite3_column_int64(row, 15);
+    study->first_received_ms = row_time(row, 10);
+    study->last_received_ms = row_time(row, 11);
+    study->changed_ms = row_time(row, 12);
+    study->completed_ms = row_time(row, 13);
+    study->due_ms = row_time(row, 14);
+    study->retry_at_ms = row_time(row, 15);
     study->attempt = (unsigned)row_count(row, 16);
     study->has_changed_duplicates = sqlite3_column_int(row, 17) != 0;
     study->must_quarantine = sqlite3_column_int(row, 18) != 0;
@@ -61,7 +61,9 @@ int row_study(struct study_row *out, sqlite3_stmt *row, struct error *err)
     row_counts(study, row, 21);
     row_upload(&study->upload, row, 29);
     out->passed = sqlite3_column_int(row, 38) != 0;
-    out->lease_until_ms = sqlite3_column_int64(row, 39);
+    out->lease_until_ms = row_time(row, 39);
+    study->acknowledged = row_count(row, 40);
+    study->attempts = (unsigned)row_count(row, 41);
     if (study_state_parse(&study->state, state) != 0 || study->upload.step > STEP_ERROR_DONE)
         return error_set(err, "the ledger file is damaged: study S%" PRId64 " has no known state",
                          study->id);
@@ -135,7 +137,8 @@ static int read_page(struct ledger *ledger, struct database *database, void *arg
                                       TEXT(study_state_name((enum study_state)page->state))),
                                err);
     for (; found > 0; found = row_next(row, err)) {
-        if (row_study(&page->rows[page->count], row, err) != 0) {
+        if (row_study(&page->rows[page->count], row, err) != 0 ||
+            (page->rows[page->count].study.id <= page->after && database_disorder(err))) {
             row_done(row);
             return -1;
         }

@@ -8,10 +8,15 @@
 
 #include "aurabridge/log.h"
 
+#include <errno.h>
 #include <string.h>
 
 #define MAX_BATCH        256  /* changes that share a commit: bounds the wait of the first */
 #define CHECKPOINT_PAGES 2048 /* of 4 KiB: the write-ahead log is folded in at about 8 MiB */
+
+#define BROKEN_TEXT                                                                                \
+    "the ledger takes no more changes since a write to its disk failed; check the disk and "       \
+    "restart the bridge"
 
 struct change {
     ledger_step_function step;
@@ -38,18 +43,47 @@ void ledger_watch_log(struct ledger *ledger)
     (void)sqlite3_wal_hook(ledger->writer.handle, note_log_size, ledger);
 }
 
-static void fail_all(struct change *batch, const struct error *why)
+static void fail_all(struct change *batch, int result, const struct error *why)
 {
     for (struct change *change = batch; change; change = change->next) {
-        change->result = -1;
+        change->result = result;
         change->err = *why;
     }
+}
+
+static bool is_of_space(int errnum)
+{
+    return errnum == ENOSPC || errnum == EDQUOT;
+}
+
+/* Why a write to the ledger's file or to its log failed: SQLite knows ENOSPC as full, and a quota
+ * as a fault like any other. */
+static bool write_failed_for_space(sqlite3 *handle)
+{
+    int of_file = 0, of_log = 0;
+    sqlite3_file *log = NULL;
+    (void)sqlite3_file_control(handle, "main", SQLITE_FCNTL_LAST_ERRNO, &of_file);
+    if (sqlite3_file_control(handle, "main", SQLITE_FCNTL_JOURNAL_POINTER, &log) == SQLITE_OK &&
+        log && log->pMethods)
+        (void)log->pMethods->xFileControl(log, SQLITE_FCNTL_LAST_ERRNO, &of_log);
+    return is_of_space(of_file) || is_of_space(of_log);
+}
+
+/* A disk that has no room for more. What was synced stands, and what was not is not in the log's
+ * index: the next change writes over it. Not so after a failed sync, whatever the reason. */
+static bool is_full(sqlite3 *handle)
+{
+    int code = sqlite3_extended_errcode(handle);
+    if ((code & 0xFF) == SQLITE_FULL || code == SQLITE_IOERR_SHMSIZE)
+        return true;
+    return code == SQLITE_IOERR_WRITE && write_failed_for_space(handle);
 }
 
 static bool is_disk_failure(sqlite3 *handle)
 {
     int code = sqlite3_errcode(handle) & 0xFF;
-    return code == SQLITE_IOERR || code == SQLITE_CORRUPT || code == SQLITE_NOTADB;
+    return (code == SQLITE_IOERR || code == SQLITE_CORRUPT || code == SQLITE_NOTADB) &&
+           !is_full(handle);
 }
 
 /* Whether the transaction still stands: some failures of SQLite's end it as a whole. */
@@ -61,6 +95,8 @@ static bool run_one(struct ledger *ledger, struct change *change)
         return false;
     }
     change->result = change->step(ledger, writer, change->argument, &change->err);
+    if (change->result == -1 && is_full(writer->handle))
+        change->result = LEDGER_FULL;
     if (sqlite3_get_autocommit(writer->handle))
         return false;
     if (change->result != 0 && database_change(writer, "ROLLBACK TO change", NO_VALUES, NULL) < 0)
@@ -75,7 +111,7 @@ static bool run_batch(struct ledger *ledger, struct change *batch)
     struct database *writer = &ledger->writer;
     struct error why = {.text = "the ledger's transaction broke off"};
     if (database_change(writer, "BEGIN IMMEDIATE", NO_VALUES, &why) < 0) {
-        fail_all(batch, &why);
+        fail_all(batch, is_full(writer->handle) ? LEDGER_FULL : -1, &why);
         return is_disk_failure(writer->handle);
     }
     bool stands = true;
@@ -87,9 +123,12 @@ static bool run_batch(struct ledger *ledger, struct change *batch)
     if (stands && database_change(writer, "COMMIT", NO_VALUES, &why) >= 0)
         return false;
     bool disk_failed = is_disk_failure(writer->handle);
+    int result = is_full(writer->handle) ? LEDGER_FULL : -1;
+    if (result == LEDGER_FULL)
+        ledger->checkpoint_from = 0; /* what is folded in gives the log room on a full disk */
     if (!sqlite3_get_autocommit(writer->handle))
         (void)database_run(writer, "ROLLBACK", NULL);
-    fail_all(batch, &why);
+    fail_all(batch, result, &why);
     return disk_failed;
 }
 
@@ -128,6 +167,13 @@ static void finish_batch(struct ledger *ledger, struct change *batch)
     (void)pthread_cond_broadcast(&ledger->done);
 }
 
+static void tell_broken(bool was_broken, bool is_broken)
+{
+    if (is_broken && !was_broken)
+        log_error("ledger", "a write to the ledger's disk failed; it takes no more changes until "
+                            "a restart");
+}
+
 /* Called, and returns, with the mutex held. */
 static void lead(struct ledger *ledger)
 {
@@ -136,22 +182,21 @@ static void lead(struct ledger *ledger)
     bool was_broken = ledger->broken, broken = was_broken;
     (void)pthread_mutex_unlock(&ledger->mutex);
     if (broken) {
-        struct error why = {.text = "the ledger takes no more changes since a write to its disk "
-                                    "failed; check the disk and restart the bridge"};
-        fail_all(batch, &why);
+        struct error why = {.text = BROKEN_TEXT};
+        fail_all(batch, -1, &why);
     } else {
         broken = run_batch(ledger, batch);
     }
-    if (broken && !was_broken)
-        log_error("ledger", "a write to the ledger's disk failed; it takes no more changes until "
-                            "a restart");
+    tell_broken(was_broken, broken);
     (void)pthread_mutex_lock(&ledger->mutex);
+    ledger->broken = broken; /* before those who failed ask what is known */
     finish_batch(ledger, batch);
     (void)pthread_mutex_unlock(&ledger->mutex);
     /* The others have their answers; those who come now wait for the checkpoint. */
     bool folded = broken || checkpoint(ledger);
+    tell_broken(broken, broken || !folded);
     (void)pthread_mutex_lock(&ledger->mutex);
-    ledger->broken = ledger->broken || broken || !folded;
+    ledger->broken = broken || !folded;
     ledger->leading = false;
     (void)pthread_cond_broadcast(&ledger->done);
 }
@@ -176,6 +221,14 @@ int ledger_change(struct ledger *ledger, ledger_step_function step, void *argume
     if (change.result != 0 && err)
         *err = change.err;
     return change.result;
+}
+
+int ledger_is_sound(struct ledger *ledger, struct error *err)
+{
+    (void)pthread_mutex_lock(&ledger->mutex);
+    bool broken = ledger->broken;
+    (void)pthread_mutex_unlock(&ledger->mutex);
+    return broken ? error_set(err, BROKEN_TEXT) : 0;
 }
 
 static size_t take_reader(struct ledger *ledger)

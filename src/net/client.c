@@ -10,6 +10,7 @@
 
 #define UPLOAD_BUFFER   (512L << 10)
 #define MAX_CONNECTIONS 4L
+#define MAX_UNSENT      (128 << 10)
 
 int http_global_init(struct error *err)
 {
@@ -33,14 +34,18 @@ static CURLcode add_trust(CURL *handle, void *ssl_context, void *context)
     return trust_add(context, ssl_context) == 0 ? CURLE_OK : CURLE_SSL_CACERT_BADFILE;
 }
 
-/* BBR holds its speed on lossy lines where the usual cubic falls by an order of magnitude. Where
- * the kernel has none, or does not let us, the default stays. */
+/* BBR holds its speed on lossy lines where the usual cubic falls by an order of magnitude. And what
+ * waits unsent in the kernel is bounded: on a slow line its megabytes would drain for longer than a
+ * call may be without progress. Where the kernel does not let us, the defaults stay. */
 static int tune_socket(void *context, curl_socket_t socket, curlsocktype purpose)
 {
     static const char name[] = "bbr";
+    const int unsent = MAX_UNSENT;
     (void)context;
-    if (purpose == CURLSOCKTYPE_IPCXN)
-        (void)setsockopt(socket, IPPROTO_TCP, TCP_CONGESTION, name, sizeof name - 1);
+    if (purpose != CURLSOCKTYPE_IPCXN)
+        return CURL_SOCKOPT_OK;
+    (void)setsockopt(socket, IPPROTO_TCP, TCP_CONGESTION, name, sizeof name - 1);
+    (void)setsockopt(socket, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent, sizeof unsent);
     return CURL_SOCKOPT_OK;
 }
 
@@ -50,6 +55,8 @@ static void set_lasting(struct http_client *client, CURLcode *bad)
     CURL *handle = client->handle;
     const CURLcode codes[] = {
         curl_easy_setopt(handle, CURLOPT_NOSIGNAL, 1L),
+        /* A name server that is silent must not make a call longer than its timeout. */
+        curl_easy_setopt(handle, CURLOPT_QUICK_EXIT, 1L),
         curl_easy_setopt(handle, CURLOPT_ERRORBUFFER, client->reason),
         curl_easy_setopt(handle, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1),
         curl_easy_setopt(handle, CURLOPT_PROTOCOLS_STR, "http,https"),

@@ -14,6 +14,8 @@
 
 #define CONNECT_TIMEOUT_MS 15000
 #define MAX_HEADER_LINE    (32U << 10)
+/* Bytes. Less than this in a timeout's time is standing still. */
+#define LEAST_PROGRESS 4096
 
 /* ---- headers of the request ---- */
 
@@ -90,24 +92,32 @@ static void free_headers(struct curl_slist *lines)
 
 /* ---- while it runs ---- */
 
+/* Only what is sent counts as progress: an answer that comes without end, however slowly, must not
+ * hold the call. So once all is sent, the whole answer has one timeout's time. */
 static int watch(void *context, curl_off_t to_receive, curl_off_t received, curl_off_t to_send,
                  curl_off_t sent)
 {
     struct http_exchange *exchange = context;
     const struct http_request *request = exchange->request;
     (void)to_receive;
+    (void)received;
     (void)to_send;
     if (request->cancelled && request->cancelled(request->cancel_context)) {
         exchange->cancelled = true;
         return 1;
     }
+    if (!request->upload)
+        return 0;
     int64_t now_ms = clock_monotonic_ms(clock_system());
-    if (sent + received != exchange->moved_bytes) {
-        exchange->moved_bytes = sent + received;
+    bool all = (uint64_t)sent == request->upload->length;
+    if (sent - exchange->moved_bytes >= LEAST_PROGRESS || (all && sent != exchange->moved_bytes)) {
+        exchange->moved_bytes = sent;
         exchange->moved_ms = now_ms;
-        if (request->upload && request->upload->progress)
+        if (request->upload->progress)
             request->upload->progress(request->upload->context, (uint64_t)sent);
-    } else if (request->upload && now_ms - exchange->moved_ms > request->timeout_ms) {
+    } else if (sent < exchange->moved_bytes) { /* libcurl began again */
+        exchange->moved_bytes = sent;
+    } else if (now_ms - exchange->moved_ms > request->timeout_ms) {
         exchange->stalled = true;
         return 1;
     }
@@ -172,21 +182,31 @@ static int conclude(struct http_client *client, struct http_exchange *exchange, 
                     struct error *err)
 {
     struct http_reply *reply = exchange->reply;
+    struct http_ending ending = {
+        .code = code, .reason = client->reason[0] ? client->reason : curl_easy_strerror(code)};
+    curl_off_t begun_us = 0;
     long status = 0;
     long request_bytes = 0;
-    if (curl_easy_getinfo(client->handle, CURLINFO_RESPONSE_CODE, &status) == CURLE_OK)
-        reply->status = (int)status;
-    reply->sent =
-        curl_easy_getinfo(client->handle, CURLINFO_REQUEST_SIZE, &request_bytes) != CURLE_OK ||
-        request_bytes > 0;
+    const CURLcode unknown[] = {
+        curl_easy_getinfo(client->handle, CURLINFO_RESPONSE_CODE, &status),
+        curl_easy_getinfo(client->handle, CURLINFO_HTTP_CONNECTCODE, &ending.proxy_status),
+        curl_easy_getinfo(client->handle, CURLINFO_SSL_VERIFYRESULT, &ending.verify_result),
+        /* Stays 0 until the request itself may go; a proxy's CONNECT counts among its bytes. */
+        curl_easy_getinfo(client->handle, CURLINFO_PRETRANSFER_TIME_T, &begun_us),
+        curl_easy_getinfo(client->handle, CURLINFO_REQUEST_SIZE, &request_bytes),
+    };
+    bool certain = first_bad(unknown, sizeof unknown / sizeof unknown[0]) == CURLE_OK;
+    ending.connected = !certain || begun_us > 0;
+    reply->status = (int)status;
+    reply->sent = !certain || (begun_us > 0 && request_bytes > 0);
     reply_read_times(reply);
-    if (code == CURLE_OK && status > 0) {
+    ending.cut_short = code == CURLE_OK && !reply_header_is_whole(reply);
+    if (code == CURLE_OK && status > 0 && !ending.cut_short) {
         reply->failure = HTTP_OK;
         return 0;
     }
-    reply->failure = failure_of(exchange, code);
-    return failure_explain(exchange, client->reason[0] ? client->reason : curl_easy_strerror(code),
-                           err);
+    reply->failure = failure_of(exchange, &ending);
+    return failure_explain(exchange, &ending, err);
 }
 
 static void start_reply(struct http_reply *reply, size_t max_reply)

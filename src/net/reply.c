@@ -50,6 +50,15 @@ size_t reply_header_line(char *bytes, size_t size, size_t count, void *context)
     return length;
 }
 
+bool reply_header_is_whole(const struct http_reply *reply)
+{
+    /* libcurl hands out whole lines; the last one is empty. */
+    const char *end = reply->headers.data + reply->headers.length;
+    size_t length = reply->headers.length;
+    return (length >= 2 && memcmp(end - 2, "\n\n", 2) == 0) ||
+           (length >= 3 && memcmp(end - 3, "\n\r\n", 3) == 0);
+}
+
 static bool is_space(char c)
 {
     return c == ' ' || c == '\t' || c == '\r' || c == '\n';

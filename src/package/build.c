@@ -83,6 +83,13 @@ static bool wants_deflate(const struct build *build, const struct ledger_instanc
     return false;
 }
 
+static void do_without(struct build *build, const char *why)
+{
+    log_warning("package", "S%lld is stored, not compressed: %s",
+                (long long)build->source->study->id, why);
+    build->no_room = true;
+}
+
 /* Asks for room and opens the scratch file, once. Returns 0 also when there is no room. */
 static int start_scratch(struct build *build)
 {
@@ -91,16 +98,44 @@ static int start_scratch(struct build *build)
         return 0;
     int code = spool_check_space(build->source->spool, build->source->study->bytes, &why);
     if (code == SPOOL_FULL) {
-        log_warning("package", "S%lld is stored, not compressed: %s",
-                    (long long)build->source->study->id, why.text);
-        build->no_room = true;
+        do_without(build, why.text);
         return 0;
     }
     if (code != 0)
         return error_set(build->err, "%s", why.text);
     if (deflator_new(&build->deflator, build->err) != 0)
         return -1;
-    return fs_create(&build->scratch, build->paths->scratch_part, build->err);
+    errno = 0;
+    if (fs_create(&build->scratch, build->paths->scratch_part, &why) == 0)
+        return 0;
+    if (errno != ENOSPC && errno != EDQUOT)
+        return error_set(build->err, "%s", why.text);
+    do_without(build, why.text);
+    return 0;
+}
+
+static bool has_room(void *context, uint64_t bytes)
+{
+    return spool_check_space(context, bytes, NULL) == 0;
+}
+
+/* What stands behind the last member is of one that did not shrink, or found no room: its space
+ * goes back at once, the rest of the study may take long. */
+static int cut_scratch(struct build *build)
+{
+    if (ftruncate(build->scratch, (off_t)build->header.scratch_size) != 0)
+        return error_errno(build->err, errno, "cutting %s", build->paths->scratch_part);
+    return 0;
+}
+
+static int give_way(struct build *build)
+{
+    log_warning("package",
+                "the rest of S%lld is stored, not compressed: the disk has no room beside what is "
+                "kept for reception",
+                (long long)build->source->study->id);
+    build->no_room = true;
+    return cut_scratch(build);
 }
 
 static int deflate_file(struct build *build, int in, struct layout_record *record)
@@ -111,16 +146,14 @@ static int deflate_file(struct build *build, int in, struct layout_record *recor
                                .size = record->size,
                                .crc32 = record->crc32,
                                .cancelled = build->source->cancelled,
-                               .context = build->source->context};
+                               .context = build->source->context,
+                               .has_room = has_room,
+                               .room_context = build->source->spool};
     int code = deflator_run(build->deflator, &job, build->err);
     if (code == DEFLATOR_NO_GAIN)
-        return 0;
-    if (code == DEFLATOR_DISK_FULL) {
-        log_warning("package", "the rest of S%lld is stored, not compressed: the disk is full",
-                    (long long)build->source->study->id);
-        build->no_room = true;
-        return 0;
-    }
+        return cut_scratch(build);
+    if (code == DEFLATOR_DISK_FULL)
+        return give_way(build);
     if (code != 0)
         return error_wrap(build->err, "compressing %s", record->file_name);
     record->method = ZIP_METHOD_DEFLATED;
@@ -194,9 +227,6 @@ static int finish_scratch(struct build *build)
 {
     if (build->scratch < 0)
         return 0;
-    /* What follows the last member is of one that did not shrink. */
-    if (ftruncate(build->scratch, (off_t)build->header.scratch_size) != 0)
-        return error_errno(build->err, errno, "cutting %s", build->paths->scratch_part);
     int fd = build->scratch;
     build->scratch = -1;
     if (build->header.scratch_size > 0)

@@ -21,8 +21,12 @@
 /* Less than 1/64 saved is not worth a second copy on disk. */
 #define LEAST_GAIN(size) ((size) / 64)
 
+/* Room is asked for in steps, not for each piece. */
+#define ROOM_STEP ((size_t)1024 * 1024)
+
 struct deflator {
     z_stream stream;
+    size_t room; /* that was granted and is not used yet */
     uint8_t in[PIECE_SIZE];
     uint8_t out[PIECE_SIZE];
 };
@@ -55,6 +59,12 @@ static int put_out(struct deflator *deflator, struct deflator_job *job, struct e
     job->packed += length;
     if (job->packed >= job->size - LEAST_GAIN(job->size))
         return DEFLATOR_NO_GAIN;
+    if (deflator->room < length) {
+        if (job->has_room && !job->has_room(job->room_context, ROOM_STEP))
+            return DEFLATOR_DISK_FULL;
+        deflator->room = ROOM_STEP;
+    }
+    deflator->room -= length;
     job->packed_crc32 = crc32_update(job->packed_crc32, deflator->out, length);
     if (fs_write_all(job->out, deflator->out, length, err) == 0)
         return 0;
@@ -101,6 +111,7 @@ int deflator_run(struct deflator *deflator, struct deflator_job *job, struct err
     size_t got = PIECE_SIZE;
     job->packed = 0;
     job->packed_crc32 = 0;
+    deflator->room = 0;
     if (deflateReset(&deflator->stream) != Z_OK)
         return error_set(err, "zlib failed");
     if (lseek(job->out, (off_t)job->out_offset, SEEK_SET) < 0)

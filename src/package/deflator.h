@@ -9,8 +9,10 @@
 
 struct deflator;
 
-#define DEFLATOR_NO_GAIN   (-2) /* it would not get noticeably smaller */
-#define DEFLATOR_DISK_FULL (-3) /* the output's disk refused a write */
+#define DEFLATOR_NO_GAIN (-2) /* it would not get noticeably smaller */
+#define DEFLATOR_DISK_FULL                                                                         \
+    (-3) /* the output's disk refused a write, or may not be used further                          \
+          */
 
 struct deflator_job {
     int in;  /* read from its start */
@@ -20,6 +22,9 @@ struct deflator_job {
     uint32_t crc32;                   /* that `in` must have */
     bool (*cancelled)(void *context); /* may be null */
     void *context;
+    /* Whether there is room for so many bytes more; asked as the output grows. May be null. */
+    bool (*has_room)(void *context, uint64_t bytes);
+    void *room_context;
     uint64_t packed;       /* result: bytes written */
     uint32_t packed_crc32; /* result: of them */
 };

@@ -200,6 +200,17 @@ cleanup:
     return result;
 }
 
+/* The parts of the archive follow each other without a gap. */
+static bool is_coherent(const struct layout_header *header)
+{
+    uint8_t tail[ZIP_TAIL_MAX];
+    size_t tail_size = zip_tail(tail, header->count, header->central_offset, header->central_size);
+    return header->count > 0 && header->central_size > 0 &&
+           header->central_offset <= header->archive_length &&
+           header->central_size <= header->archive_length - header->central_offset &&
+           tail_size == header->archive_length - header->central_offset - header->central_size;
+}
+
 static int check(struct layout *layout, const char *path, struct error *err)
 {
     uint8_t bytes[LAYOUT_HEADER_SIZE];
@@ -211,7 +222,7 @@ static int check(struct layout *layout, const char *path, struct error *err)
         return error_set(err, "%s is no archive layout of this version", path);
     decode_header(&layout->header, bytes);
     if (sha256_of(seal, bytes, SEAL_OFFSET) != 0 ||
-        memcmp(seal, bytes + SEAL_OFFSET, SHA256_SIZE) != 0 || layout->header.count == 0)
+        memcmp(seal, bytes + SEAL_OFFSET, SHA256_SIZE) != 0 || !is_coherent(&layout->header))
         return error_set(err, "%s has a damaged header", path);
     return check_records(layout, err) == 0 ? 0 : error_wrap(err, "%s is damaged", path);
 }

@@ -140,7 +140,7 @@ static int read_central(struct package *package, uint64_t offset, uint8_t *bytes
         memcpy(bytes + *got, central + skip, taken);
         *got += taken;
     }
-    return 0;
+    return *got > 0 ? 0 : error_set(err, "the archive's layout contradicts itself");
 }
 
 static int read_tail(struct package *package, uint64_t offset, void *bytes, size_t length,

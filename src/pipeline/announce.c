@@ -1,5 +1,6 @@
 /* Announcing an upload: the lift config, `init`, `start`. Each call is recorded before and after;
- * a call whose answer was lost is made again with the same upload_id. */
+ * a call whose answer was lost is made again with the same upload_id, and so is one whose effect
+ * Aurabox has forgotten. That it refuses such a call as made before is then as good as a yes. */
 #include "stage.h"
 
 #include "kept_entry.h"
@@ -81,9 +82,11 @@ static int make_body(struct stage *stage, struct json **body, struct error *err)
     return failed;
 }
 
-static int call_init(struct stage *stage)
+/* Makes the call. Returns 0 with its reply, or -1 with the outcome. */
+static int send_init(struct stage *stage, bool repeated, struct aurabox_reply *reply)
 {
     struct ledger_upload *upload = &stage->study.upload;
+    char study_id[sizeof upload->aurabox_study_id];
     struct json *body = NULL;
     struct error err;
     if (make_body(stage, &body, &err) != 0) {
@@ -91,19 +94,34 @@ static int call_init(struct stage *stage)
         return -1;
     }
     int failed = stage_record_step(stage, STEP_INIT_SENT);
-    struct aurabox_reply reply = {.outcome = AURABOX_STOPPED};
     if (!failed) {
         do
-            (void)aurabox_init(stage->worker->client, body, upload->aurabox_study_id, &reply);
-        while (reply.outcome == AURABOX_LIMITED && stage_wait(stage, reply.retry_after_ms));
+            (void)aurabox_init(stage->worker->client, body, repeated, study_id, reply);
+        while (reply->outcome == AURABOX_LIMITED && stage_wait(stage, reply->retry_after_ms));
+        if (reply->outcome == AURABOX_OK)
+            text_copy(upload->aurabox_study_id, sizeof upload->aurabox_study_id, study_id);
     }
     json_free(body);
-    if (failed)
+    return failed;
+}
+
+/* `*known`: it was refused as made before. */
+static int call_init(struct stage *stage, bool *known)
+{
+    struct ledger_upload *upload = &stage->study.upload;
+    bool repeated = upload->step == STEP_INIT_SENT;
+    struct aurabox_reply reply = {.outcome = AURABOX_STOPPED};
+    if (send_init(stage, repeated, &reply) != 0)
         return -1;
-    if (reply.outcome == AURABOX_OK) {
+    *known = reply.outcome == AURABOX_CONFLICT;
+    if (reply.outcome == AURABOX_OK || *known) {
         stage_answered(stage, GATE_INIT);
-        return stage_record_step(stage, STEP_INIT_DONE);
+        /* Where it is announced again, `start` may have been heard already, too. */
+        return stage_record_step(stage, upload->assembly_id[0] ? STEP_START_SENT : STEP_INIT_DONE);
     }
+    /* It was surely not taken: the next one is a first one. */
+    if (reply.answered && !repeated && stage_record_step(stage, STEP_NONE) != 0)
+        return -1;
     stage->place = GATE_INIT;
     if (reply.outcome == AURABOX_REJECTED)
         (void)stage_ends(stage, STAGE_REJECT, -1, reply.text);
@@ -127,22 +145,31 @@ static int choose_assembly_id(struct stage *stage)
     return -1;
 }
 
-static int call_start(struct stage *stage)
+/* `known`: `init` was just refused as made before. `*forgotten`: the upload is not known. */
+static int call_start(struct stage *stage, bool known, bool *forgotten)
 {
     struct ledger_upload *upload = &stage->study.upload;
+    bool repeated = upload->step == STEP_START_SENT;
+    *forgotten = false;
     /* Once it may have been sent, the assembly id is the one that was sent. */
-    if (upload->step < STEP_START_SENT && choose_assembly_id(stage) != 0)
+    if (!repeated && choose_assembly_id(stage) != 0)
         return -1;
     if (stage_record_step(stage, STEP_START_SENT) != 0)
         return -1;
     struct aurabox_reply reply;
     do
-        (void)aurabox_start(stage->worker->client, upload->upload_id, upload->assembly_id, &reply);
+        (void)aurabox_start(stage->worker->client, upload->upload_id, upload->assembly_id, repeated,
+                            &reply);
     while (reply.outcome == AURABOX_LIMITED && stage_wait(stage, reply.retry_after_ms));
-    if (reply.outcome == AURABOX_OK) {
+    *forgotten = reply.outcome == AURABOX_FORGOTTEN;
+    /* A 422 about an upload_id that it does know: started, that is. */
+    bool started = *forgotten && reply.status == 422 && known && repeated;
+    if (reply.outcome == AURABOX_OK || reply.outcome == AURABOX_CONFLICT || started) {
         stage_answered(stage, GATE_START);
         return stage_record_step(stage, STEP_START_DONE);
     }
+    if (reply.answered && !repeated && stage_record_step(stage, STEP_INIT_DONE) != 0)
+        return -1;
     stage->place = GATE_START;
     (void)stage_from_reply(stage, &reply);
     return -1;
@@ -150,9 +177,18 @@ static int call_start(struct stage *stage)
 
 int announce_upload(struct stage *stage)
 {
-    if (stage->study.upload.step < STEP_INIT_DONE && call_init(stage) != 0)
-        return -1;
-    if (stage->study.upload.step < STEP_START_DONE && call_start(stage) != 0)
-        return -1;
-    return 0;
+    struct ledger_upload *upload = &stage->study.upload;
+    bool known = false;
+    for (bool again = false;; again = true) {
+        bool forgotten = false;
+        if (upload->step < STEP_INIT_DONE && call_init(stage, &known) != 0)
+            return -1;
+        if (upload->step >= STEP_START_DONE || call_start(stage, known, &forgotten) == 0)
+            return 0;
+        /* What it knows no more, or never heard of, is announced once more: now, then later. */
+        if (!forgotten || stage_record_step(stage, STEP_INIT_SENT) != 0 || again)
+            return -1;
+        log_warning("delivery", "study S%" PRId64 ": %s; announcing it again", stage->study.id,
+                    stage->reason);
+    }
 }

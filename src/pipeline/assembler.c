@@ -123,10 +123,14 @@ static int assemble(struct bridge *bridge, int64_t id)
     config_release(config);
     if (!failed || failed == LEDGER_CONFLICT)
         return 0;
-    log_error("assembler", "study S%" PRId64 " waits: %s", id, err.text);
-    int64_t later = clock_wall_ms(bridge->clock) +
-                    backoff_delay(study.attempt, LOCAL_FAULT_DELAY_MS, LOCAL_FAULT_CEILING_MS);
-    failed = ledger_defer(bridge->ledger, id, later, err.text, true, &err);
+    if (!bridge_met_full_ledger(bridge, failed))
+        log_error("assembler", "study S%" PRId64 " waits: %s", id, err.text);
+    /* A full disk is not the study's fault: it waits no longer for having met it often. */
+    bool counts = !spool_is_full(bridge->spool);
+    int64_t later =
+        clock_wall_ms(bridge->clock) +
+        backoff_delay(counts ? study.attempt : 0, LOCAL_FAULT_DELAY_MS, LOCAL_FAULT_CEILING_MS);
+    failed = ledger_defer(bridge->ledger, id, later, err.text, counts, &err);
     return failed && failed != LEDGER_CONFLICT ? -1 : 0;
 }
 
@@ -189,7 +193,6 @@ void *assembler_run(void *context)
 {
     struct bridge *bridge = context;
     uint64_t seen = 0;
-    int64_t housekeeping_at = 0;
     struct time_watch watch = {0};
     while (!atomic_load(&bridge->stopping)) {
         clock_change_watch(bridge, &watch);
@@ -209,10 +212,7 @@ void *assembler_run(void *context)
             log_error("assembler", "the ledger does not answer: %s", err.text);
             next = now + LOCAL_FAULT_DELAY_MS;
         }
-        next = next < reroute_at ? next : reroute_at;
-        if (now >= housekeeping_at || housekeeping_at > now + HOUSEKEEPING_EVERY_MS)
-            housekeeping_at = housekeeping_run(bridge);
-        bridge_wait(bridge, &seen, next < housekeeping_at ? next : housekeeping_at);
+        bridge_wait(bridge, &seen, next < reroute_at ? next : reroute_at);
     }
     return NULL;
 }

@@ -28,6 +28,8 @@ static int init_waiting(struct bridge *bridge)
     pthread_mutex_init(&bridge->due_lock, NULL);
     pthread_mutex_init(&bridge->config_lock, NULL);
     pthread_mutex_init(&bridge->deliveries_lock, NULL);
+    pthread_mutex_init(&bridge->audit_lock, NULL);
+    receptions_init(&bridge->receptions);
     return failed ? -1 : 0;
 }
 
@@ -77,7 +79,13 @@ const struct instance_sink *bridge_sink(struct bridge *bridge)
 bool bridge_may_accept(void *context, struct error *why_not)
 {
     struct bridge *bridge = context;
-    return spool_check_space(bridge->spool, 0, why_not) == 0;
+    return spool_admit(bridge->spool, why_not) == 0 &&
+           ledger_is_sound(bridge->ledger, why_not) == 0;
+}
+
+bool bridge_is_closed(struct bridge *bridge, struct error *why)
+{
+    return spool_is_closed(bridge->spool, why) || ledger_is_sound(bridge->ledger, why) != 0;
 }
 
 struct ledger *bridge_ledger(struct bridge *bridge)
@@ -135,6 +143,26 @@ void bridge_wait(struct bridge *bridge, uint64_t *seen, int64_t until_ms)
     pthread_mutex_unlock(&bridge->due_lock);
 }
 
+void bridge_pause(struct bridge *bridge, int64_t ms)
+{
+    int64_t until = clock_monotonic_ms(bridge->clock) + ms;
+    uint64_t seen = 0;
+    while (!atomic_load(&bridge->stopping)) {
+        int64_t left = until - clock_monotonic_ms(bridge->clock);
+        if (left <= 0)
+            return;
+        bridge_wait(bridge, &seen, clock_wall_ms(bridge->clock) + left);
+    }
+}
+
+bool bridge_met_full_ledger(struct bridge *bridge, int failure)
+{
+    if (failure != LEDGER_FULL)
+        return false;
+    spool_refused(bridge->spool, "the ledger cannot grow");
+    return true;
+}
+
 int bridge_start(struct bridge *bridge, struct error *err)
 {
     if (deliveries_follow(bridge, bridge->config, err) != 0)
@@ -143,6 +171,10 @@ int bridge_start(struct bridge *bridge, struct error *err)
     if (refused)
         return error_errno(err, refused, "starting the assembler's thread");
     bridge->assembler_runs = true;
+    refused = pthread_create(&bridge->housekeeper, NULL, housekeeping_run, bridge);
+    if (refused)
+        return error_errno(err, refused, "starting the housekeeper's thread");
+    bridge->housekeeper_runs = true;
     return 0;
 }
 
@@ -158,8 +190,16 @@ int bridge_reconfigure(struct bridge *bridge, struct config *config, struct erro
     pthread_mutex_unlock(&bridge->config_lock);
     config_release(before);
     atomic_store(&bridge->reroute_due, true);
-    bridge_wake(bridge);
+    bridge_hurry(bridge, NULL);
     return 0;
+}
+
+void bridge_hurry(struct bridge *bridge, const char *destination)
+{
+    pthread_mutex_lock(&bridge->deliveries_lock);
+    deliveries_hurry(bridge->deliveries, destination);
+    pthread_mutex_unlock(&bridge->deliveries_lock);
+    bridge_wake(bridge);
 }
 
 void bridge_interrupt(struct bridge *bridge, int64_t study_id)
@@ -186,6 +226,10 @@ void bridge_stop(struct bridge *bridge)
         pthread_join(bridge->assembler, NULL);
         bridge->assembler_runs = false;
     }
+    if (bridge->housekeeper_runs) {
+        pthread_join(bridge->housekeeper, NULL);
+        bridge->housekeeper_runs = false;
+    }
     deliveries_stop(bridge);
 }
 
@@ -197,6 +241,8 @@ void bridge_free(struct bridge *bridge)
     ledger_close(bridge->ledger);
     spool_close(bridge->spool);
     config_release(bridge->config);
+    receptions_destroy(&bridge->receptions);
+    pthread_mutex_destroy(&bridge->audit_lock);
     pthread_mutex_destroy(&bridge->deliveries_lock);
     pthread_mutex_destroy(&bridge->config_lock);
     pthread_mutex_destroy(&bridge->due_lock);

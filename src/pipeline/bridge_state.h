@@ -2,6 +2,8 @@
 #ifndef AURABRIDGE_PIPELINE_BRIDGE_STATE_H
 #define AURABRIDGE_PIPELINE_BRIDGE_STATE_H
 
+#include "receptions.h"
+
 #include "aurabridge/bridge.h"
 #include "aurabridge/study.h"
 
@@ -16,6 +18,9 @@ struct bridge {
     struct ledger *ledger;
     struct study_holds *holds;
     struct instance_sink sink;
+    struct receptions receptions;
+    pthread_mutex_t audit_lock; /* one audit at a time */
+    unsigned missing_at_start;  /* files that recovery did not find */
 
     pthread_mutex_t config_lock; /* guards the pointer, not what it points to */
     struct config *config;
@@ -25,8 +30,8 @@ struct bridge {
     uint64_t due_count; /* of wakes; who waits remembers the one it saw */
     atomic_bool stopping;
 
-    pthread_t assembler;
-    bool assembler_runs;
+    pthread_t assembler, housekeeper;
+    bool assembler_runs, housekeeper_runs;
     atomic_bool reroute_due; /* the map is new: the assembler looks at unrouted studies again */
 
     pthread_mutex_t deliveries_lock; /* guards the list; never held while workers are joined */
@@ -36,6 +41,12 @@ struct bridge {
 /* Waits until something may be due, the time has come (wall clock; INT64_MAX: none), or the bridge
  * stops. `*seen` is the caller's memory, 0 at first. */
 void bridge_wait(struct bridge *bridge, uint64_t *seen, int64_t until_ms);
+
+/* Waits until so much time has passed, whatever is due meanwhile, or the bridge stops. */
+void bridge_pause(struct bridge *bridge, int64_t ms);
+
+/* Whether that was a ledger without room to grow. Then reception is closed, which tells it once. */
+bool bridge_met_full_ledger(struct bridge *bridge, int failure);
 
 /* reception.c */
 void reception_init(struct bridge *bridge);
@@ -68,8 +79,9 @@ void clock_change_watch(struct bridge *bridge, struct time_watch *watch);
  * back to what they were meant to be. */
 int clock_change_repair(struct bridge *bridge, struct error *err);
 
-#define HOUSEKEEPING_EVERY_MS 60000
-/* housekeeping.c: returns when it wants to run again (wall clock). */
-int64_t housekeeping_run(struct bridge *bridge);
+/* housekeeping.c: the thread's function. */
+void *housekeeping_run(void *bridge);
+/* One round of it, in the caller's thread. */
+void housekeeping_once(struct bridge *bridge);
 
 #endif

@@ -66,9 +66,11 @@ static int64_t work_once(struct delivery_worker *worker)
         gate_leave(&delivery->gate, worker->probe);
         if (found == LEDGER_NOT_FOUND)
             return next;
-        log_error("delivery", "the ledger does not answer: %s", err.text);
+        if (!bridge_met_full_ledger(bridge, found))
+            log_error("delivery", "the ledger does not answer: %s", err.text);
         return now + LOCAL_FAULT_DELAY_MS;
     }
+    worker->met_full_disk = false;
     atomic_store(&worker->interrupted, false);
     atomic_store(&worker->study_id, study.id);
     /* Again, now that an interruption finds this worker: a cancel may have come in between. */
@@ -80,6 +82,8 @@ static int64_t work_once(struct delivery_worker *worker)
     /* After a conflict its state is another's, and so is its lease. */
     if (failed && failed != LEDGER_CONFLICT)
         give_back(worker, study.id);
+    else if (worker->met_full_disk) /* so would all others, each with a line in the log */
+        sleep_until(worker, clock_wall_ms(bridge->clock) + LOCAL_FAULT_DELAY_MS);
     return 0;
 }
 
@@ -277,6 +281,14 @@ void deliveries_interrupt(struct delivery *first, int64_t study_id)
             if (atomic_load(&delivery->workers[i].study_id) == study_id)
                 atomic_store(&delivery->workers[i].interrupted, true);
         }
+    }
+}
+
+void deliveries_hurry(struct delivery *first, const char *destination)
+{
+    for (struct delivery *delivery = first; delivery; delivery = delivery->next) {
+        if (!destination || strcmp(delivery->settings->name, destination) == 0)
+            gate_hurry(&delivery->gate, clock_wall_ms(delivery->bridge->clock));
     }
 }
 

@@ -18,7 +18,9 @@ struct delivery_worker {
     struct http_client *http; /* for Tus */
     atomic_llong study_id;    /* that it has in hand, or 0 */
     atomic_bool interrupted;  /* look at the study again */
-    uint64_t probe;           /* not 0: it tries a paused destination; its thread's own */
+    /* Its thread's own. */
+    uint64_t probe;     /* not 0: it tries a paused destination */
+    bool met_full_disk; /* in the last stage */
 };
 
 struct delivery {
@@ -41,6 +43,7 @@ void deliveries_stop(struct bridge *bridge);
 
 /* The caller holds deliveries_lock for these. */
 void deliveries_interrupt(struct delivery *first, int64_t study_id);
+void deliveries_hurry(struct delivery *first, const char *destination); /* null: all */
 void deliveries_pause_of(struct delivery *first, const char *destination,
                          char reason[LEDGER_REASON_SIZE], int64_t *until_ms);
 

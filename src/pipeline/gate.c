@@ -6,6 +6,7 @@
 #include "aurabridge/text.h"
 
 #include <limits.h>
+#include <string.h>
 
 #define FRESH_MS 60000
 
@@ -53,6 +54,7 @@ bool gate_answered(struct gate *gate, enum gate_place place, int64_t now_ms)
         gate->paused = false;
         gate->probe = 0;
         gate->attempt = 0;
+        memset(gate->witnesses, 0, sizeof gate->witnesses);
         gate->reason[0] = '\0';
     }
     pthread_mutex_unlock(&gate->lock);
@@ -68,6 +70,27 @@ bool gate_is_fresh(struct gate *gate, int64_t now_ms)
     return fresh;
 }
 
+/* With the lock held. Whether the word of this study is news. */
+static bool is_news(struct gate *gate, int64_t study_id)
+{
+    if (study_id == 0)
+        return true;
+    for (unsigned i = 0; i < GATE_WITNESSES; i++) {
+        if (gate->witnesses[i] == study_id)
+            return false;
+    }
+    gate->witnesses[gate->next_witness++ % GATE_WITNESSES] = study_id;
+    return true;
+}
+
+void gate_hurry(struct gate *gate, int64_t now_ms)
+{
+    pthread_mutex_lock(&gate->lock);
+    if (gate->until_ms > now_ms)
+        gate->until_ms = now_ms;
+    pthread_mutex_unlock(&gate->lock);
+}
+
 int64_t gate_pause(struct gate *gate, uint64_t probe, const struct gate_fault *fault,
                    int64_t now_ms, int64_t first_ms, int64_t ceiling_ms)
 {
@@ -77,7 +100,7 @@ int64_t gate_pause(struct gate *gate, uint64_t probe, const struct gate_fault *f
         gate->paused_ms = now_ms;
         int64_t delay = backoff_delay(gate->attempt, first_ms, ceiling_ms);
         gate->until_ms = now_ms + (delay > fault->at_least_ms ? delay : fault->at_least_ms);
-        if (gate->attempt < UINT_MAX)
+        if (is_news(gate, fault->study_id) && gate->attempt < UINT_MAX)
             gate->attempt++;
         text_copy(gate->reason, sizeof gate->reason, fault->reason);
     }

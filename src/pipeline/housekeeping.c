@@ -1,63 +1,186 @@
-/* Housekeeping: files of completed studies go after retention.completed, rows after
+/* Housekeeping: one thread that keeps room in the spool. Files of completed studies go after
+ * retention.completed, or earlier, oldest first, when space is short; rows after
  * retention.receipts. Deletion is in the reverse order of storing: the ledger says that they are
- * not needed, the files go, the rows go. */
+ * not needed, the files go, the rows go. It also notices when there is room again, and reopens
+ * reception. */
 #include "bridge_state.h"
 
 #include "aurabridge/log.h"
 #include "aurabridge/package.h"
+#include "aurabridge/units.h"
 
 #include <inttypes.h>
+#include <stdlib.h>
+
+#define SPACE_LOOK_EVERY_MS   1000
+#define HOUSEKEEPING_EVERY_MS 60000
+#define FILES_AT_ONCE         128
 
 struct cleaning {
     struct ledger *ledger;
     struct spool *spool;
-    struct error *err;
+    const atomic_bool *stopping; /* may be null */
+    struct ledger_file files[FILES_AT_ONCE];
+    const char *names[FILES_AT_ONCE];
 };
 
-static int clean_instance(void *context, const struct ledger_instance *instance)
+static bool stops(const struct cleaning *cleaning)
 {
-    struct cleaning *cleaning = context;
-    if (!instance->file_name[0])
-        return 0;
-    /* For good, before the row lets go of it: of a discarded or forgotten study, a file that came
-     * back would be new, and go up. */
-    if (spool_remove_durably(cleaning->spool, instance->file_name, cleaning->err) != 0)
+    return cleaning->stopping && atomic_load(cleaning->stopping);
+}
+
+/* For good, before the rows let go of them: of a discarded or forgotten study, a file that came
+ * back with the power would be new, and go up. Where the ledger's disk is full, they make room for
+ * the very rows that say so. */
+static int clean_files(struct cleaning *cleaning, int64_t study_id, struct error *err)
+{
+    int64_t after_id = 0;
+    size_t count;
+    do {
+        if (ledger_study_files(cleaning->ledger, study_id, after_id, cleaning->files, FILES_AT_ONCE,
+                               &count, err) != 0)
+            return -1;
+        if (count == 0)
+            return 0;
+        for (size_t i = 0; i < count; i++)
+            cleaning->names[i] = cleaning->files[i].name;
+        after_id = cleaning->files[count - 1].instance_id;
+        if (spool_remove_all(cleaning->spool, cleaning->names, count, err) != 0 ||
+            ledger_files_removed(cleaning->ledger, cleaning->files, count, err) != 0)
+            return -1;
+    } while (!stops(cleaning));
+    return 0;
+}
+
+static int clean_study(struct ledger *ledger, struct spool *spool, const atomic_bool *stopping,
+                       int64_t study_id, struct error *err)
+{
+    if (package_remove(spool, study_id, err) != 0)
         return -1;
-    return ledger_file_removed(cleaning->ledger, instance->id, cleaning->err);
+    struct cleaning *cleaning = calloc(1, sizeof *cleaning);
+    if (!cleaning)
+        return error_set(err, "no memory to remove the files of S%" PRId64, study_id);
+    cleaning->ledger = ledger;
+    cleaning->spool = spool;
+    cleaning->stopping = stopping;
+    int failed = clean_files(cleaning, study_id, err);
+    free(cleaning);
+    return failed;
 }
 
 int bridge_clean_study(struct ledger *ledger, struct spool *spool, int64_t study_id,
                        struct error *err)
 {
-    struct cleaning cleaning = {.ledger = ledger, .spool = spool, .err = err};
-    if (package_remove(spool, study_id, err) != 0)
-        return -1;
-    return ledger_instances(ledger, study_id, -1, clean_instance, &cleaning, err);
+    return clean_study(ledger, spool, NULL, study_id, err);
 }
 
-int64_t housekeeping_run(struct bridge *bridge)
+struct housekeeping {
+    struct bridge *bridge;
+    int64_t due_ms;      /* wall clock: when retention is looked at again */
+    int64_t complain_ms; /* monotonic clock: not before, or a file that cannot be removed fills the
+                          * log while space is short */
+};
+
+static void tell_early(struct spool *spool, const struct ledger_to_clean *study)
 {
-    struct config *config = bridge_config(bridge);
-    int64_t now = clock_wall_ms(bridge->clock);
+    char size[UNITS_TEXT_SIZE];
+    units_format_size(size, study->bytes);
+    log_info("housekeeping",
+             "S%" PRId64 ": its files (%s) are removed before retention.completed has passed, "
+             "since space in the spool %s is short",
+             study->id, size, spool_directory(spool));
+}
+
+static void complain(struct housekeeping *keeping, int64_t study_id, const struct error *err)
+{
+    int64_t now = clock_monotonic_ms(keeping->bridge->clock);
+    if (now < keeping->complain_ms)
+        return;
+    keeping->complain_ms = now + HOUSEKEEPING_EVERY_MS;
+    log_error("housekeeping", "files of S%" PRId64 " stay: %s", study_id, err->text);
+}
+
+/* Removes copies that nobody needs until `wanted` bytes should have come back: some file systems
+ * take their time to say so. One study whose files cannot be removed holds up no other. */
+static void make_room(struct housekeeping *keeping, uint64_t wanted)
+{
+    struct bridge *bridge = keeping->bridge;
+    struct ledger_to_clean at = {.id = 0};
     struct error err;
-    int64_t id = 0;
-    int64_t before = 0;
-    int failed = 0;
-    while (!failed && !atomic_load(&bridge->stopping) &&
-           (failed = ledger_study_to_clean(bridge->ledger, &id,
-                                           now - config->retention.completed_ms, &err)) == 0) {
-        failed = id == before ? error_set(&err, "it still names files after all were removed")
-                              : bridge_clean_study(bridge->ledger, bridge->spool, id, &err);
-        before = id;
+    uint64_t given = 0;
+    while (given < wanted && !atomic_load(&bridge->stopping) &&
+           ledger_next_to_clean(bridge->ledger, &at, INT64_MAX, &err) == 0) {
+        if (clean_study(bridge->ledger, bridge->spool, &bridge->stopping, at.id, &err) == 0) {
+            tell_early(bridge->spool, &at);
+            given += at.bytes;
+        } else {
+            complain(keeping, at.id, &err);
+        }
     }
-    if (failed && failed != LEDGER_NOT_FOUND)
-        log_error("housekeeping", "files of S%" PRId64 " stay: %s", id, err.text);
+}
+
+static void clean_old(struct bridge *bridge, int64_t before_ms)
+{
+    struct ledger_to_clean at = {.id = 0};
+    struct error err;
+    int found = 0;
+    while (!atomic_load(&bridge->stopping) &&
+           (found = ledger_next_to_clean(bridge->ledger, &at, before_ms, &err)) == 0) {
+        if (clean_study(bridge->ledger, bridge->spool, &bridge->stopping, at.id, &err) != 0)
+            log_error("housekeeping", "files of S%" PRId64 " stay: %s", at.id, err.text);
+    }
+    if (found != 0 && found != LEDGER_NOT_FOUND)
+        log_error("housekeeping", "files of completed studies stay: %s", err.text);
+}
+
+static void trim(struct bridge *bridge, int64_t before_ms)
+{
+    struct error err;
     unsigned removed = 0;
-    if (ledger_trim(bridge->ledger, now - config->retention.receipts_ms, &removed, &err) != 0)
+    if (ledger_trim(bridge->ledger, before_ms, &removed, &err) != 0)
         log_error("housekeeping", "old rows stay: %s", err.text);
     else if (removed > 0)
         log_info("housekeeping", "%u finished studies are past retention.receipts and forgotten",
                  removed);
+}
+
+static void keep_retention(struct housekeeping *keeping)
+{
+    struct bridge *bridge = keeping->bridge;
+    int64_t now = clock_wall_ms(bridge->clock);
+    if (now < keeping->due_ms && keeping->due_ms <= now + HOUSEKEEPING_EVERY_MS)
+        return;
+    keeping->due_ms = now + HOUSEKEEPING_EVERY_MS;
+    struct config *config = bridge_config(bridge);
+    clean_old(bridge, now - config->retention.completed_ms);
+    trim(bridge, now - config->retention.receipts_ms);
     config_release(config);
-    return now + HOUSEKEEPING_EVERY_MS;
+}
+
+static void look_once(struct housekeeping *keeping)
+{
+    struct spool_look look;
+    spool_look(keeping->bridge->spool, &look);
+    if (look.opened)
+        bridge_wake(keeping->bridge);
+    if (look.wanted > 0)
+        make_room(keeping, look.wanted);
+    keep_retention(keeping);
+}
+
+void housekeeping_once(struct bridge *bridge)
+{
+    struct housekeeping keeping = {.bridge = bridge};
+    look_once(&keeping);
+}
+
+void *housekeeping_run(void *context)
+{
+    struct bridge *bridge = context;
+    struct housekeeping keeping = {.bridge = bridge};
+    while (!atomic_load(&bridge->stopping)) {
+        look_once(&keeping);
+        bridge_pause(bridge, SPACE_LOOK_EVERY_MS);
+    }
+    return NULL;
 }

@@ -90,6 +90,7 @@ static void free_own(struct config_map_entry *own)
     for (size_t i = 0; i < own->require.count; i++)
         free(own->require.items[i]);
     free(own->require.items);
+    free(own->file);
     free(own->name);
     free(own->destination);
     free(own->patient_id);
@@ -114,18 +115,32 @@ static int copy_require(struct config_strings *out, const struct json *list)
     return 0;
 }
 
-static struct config_map_entry *entry_from_json(const struct json *root)
+/* What entry_to_json writes. Anything else is damage, and must not go up as a patient's context. */
+static bool is_entry(const struct json *root)
+{
+    const struct json *require = json_get(root, "require");
+    const struct json *context = json_get(root, "context");
+    for (const struct json *item = json_first(require); item; item = json_next(item))
+        if (!json_is_string(item))
+            return false;
+    return json_is_string(json_get(root, "name")) &&
+           json_is_string(json_get(root, "destination")) && json_is_array(require) &&
+           (!context || json_is_object(context));
+}
+
+static struct config_map_entry *entry_from_json(const struct json *root, const char *path)
 {
     struct config_map_entry *own = calloc(1, sizeof *own);
     if (!own)
         return NULL;
     own->quiet_period_ms = -1;
+    own->file = strdup(path);
     own->name = copy_text(json_get(root, "name"));
     own->destination = copy_text(json_get(root, "destination"));
     if (json_is_string(json_get(root, "patient_id")))
         own->patient_id = copy_text(json_get(root, "patient_id"));
     own->context = json_copy(json_get(root, "context"));
-    if (own->name && own->destination &&
+    if (own->file && own->name && own->destination &&
         copy_require(&own->require, json_get(root, "require")) == 0)
         return own;
     free_own(own);
@@ -148,11 +163,13 @@ int kept_entry_find(struct kept_entry *out, const struct spool *spool, const str
     buffer_init(&text, MAX_KEPT_ENTRY);
     int failed =
         fs_read_file(&text, path, err) != 0 || json_parse(&root, text.data, text.length, err) != 0;
+    if (!failed && !is_entry(root))
+        failed = error_set(err, "it is no map entry");
     if (!failed) {
-        out->own = entry_from_json(root);
+        out->own = entry_from_json(root, path);
         out->entry = out->own;
         if (!out->own)
-            failed = error_set(err, "it is no map entry");
+            failed = error_set(err, "no memory for a map entry");
     }
     json_free(root);
     buffer_free(&text);

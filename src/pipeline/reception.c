@@ -25,16 +25,19 @@ static void refuse(struct dimse_answer *answer, uint16_t status, const char *com
     text_copy(answer->comment, sizeof answer->comment, comment);
 }
 
-/* What the sender may know of a disk's trouble; the log has the figures. */
+/* What the sender may know of a disk's trouble; the log has the figures. While reception is closed
+ * it has them already, and the node's line for each refusal is enough. */
 static void refuse_for_disk(struct instance *instance, struct dimse_answer *answer, int failure,
                             const struct error *why)
 {
     const struct association *from = &instance->association;
+    bool is_told = failure == SPOOL_FULL && spool_is_closed(instance->bridge->spool, NULL);
     refuse(answer, DIMSE_OUT_OF_RESOURCES,
            failure == SPOOL_FULL ? "Out of disk space, try again later"
                                  : "Storing failed, see the log of the bridge");
-    log_warning("reception", "%s (%s) refused instance %s with A700: %s", from->calling_ae_title,
-                from->peer_address, instance->request.sop_instance_uid, why->text);
+    log_write(is_told ? LOG_LEVEL_DEBUG : LOG_LEVEL_WARNING, "reception",
+              "%s (%s) refused instance %s with A700: %s", from->calling_ae_title,
+              from->peer_address, instance->request.sop_instance_uid, why->text);
 }
 
 static void free_instance(struct instance *instance)
@@ -59,7 +62,9 @@ static int begin(void *context, struct instance **out, const struct association 
     instance->request = *request;
     const char *charset = instance->config->dicom.default_character_set;
     struct error err;
-    int failed = spool_writer_new(&instance->writer, instance->bridge->spool, association, request,
+    int failed = ledger_is_sound(instance->bridge->ledger, &err);
+    if (!failed)
+        failed = spool_writer_new(&instance->writer, instance->bridge->spool, association, request,
                                   charset[0] ? charset : NULL, &err);
     if (failed) {
         refuse_for_disk(instance, answer, failed, &err);
@@ -149,6 +154,14 @@ static void take_back(struct bridge *bridge, const char *file_name)
         log_warning("reception", "a refused file stays until the next start: %s", err.text);
 }
 
+static void refuse_for_ledger(struct instance *instance, struct dimse_answer *answer, int failure,
+                              const struct error *why)
+{
+    /* Or each further instance would be written, synced and taken back. */
+    bool is_full = bridge_met_full_ledger(instance->bridge, failure);
+    refuse_for_disk(instance, answer, is_full ? SPOOL_FULL : -1, why);
+}
+
 static int publish_and_record(struct instance *instance, const struct stored_instance *stored,
                               struct dimse_answer *answer)
 {
@@ -184,24 +197,38 @@ static int publish_and_record(struct instance *instance, const struct stored_ins
     };
     struct ledger_arrival_outcome outcome;
     bool is_needed = true;
-    if (ledger_instance_received(bridge->ledger, &outcome, &arrival, &err) != 0 ||
-        mend_by_resend(&is_needed, bridge, &outcome, &arrival, &err) != 0) {
+    failed = ledger_instance_received(bridge->ledger, &outcome, &arrival, &err);
+    if (!failed)
+        failed = mend_by_resend(&is_needed, bridge, &outcome, &arrival, &err);
+    if (failed) {
         take_back(bridge, file_name);
-        refuse_for_disk(instance, answer, -1, &err);
+        refuse_for_ledger(instance, answer, failed, &err);
         return -1;
     }
     after_record(instance, &outcome, file_name, is_needed);
     return 0;
 }
 
+/* From before the file has its name until it has its row, or is gone. */
+static int publish_accountably(struct instance *instance, const struct stored_instance *stored,
+                               struct dimse_answer *answer)
+{
+    struct receptions *receptions = &instance->bridge->receptions;
+    unsigned phase = receptions_enter(receptions);
+    int failed = publish_and_record(instance, stored, answer);
+    receptions_leave(receptions, phase);
+    return failed;
+}
+
 static void commit(struct instance *instance, struct dimse_answer *answer)
 {
     struct stored_instance stored;
     struct error err;
-    if (spool_writer_finish(instance->writer, &stored, &err) != 0) {
-        refuse_for_disk(instance, answer, -1, &err);
+    int failed = spool_writer_finish(instance->writer, &stored, &err);
+    if (failed) {
+        refuse_for_disk(instance, answer, failed, &err);
     } else if (judge(instance, &stored, answer) == 0 &&
-               publish_and_record(instance, &stored, answer) == 0) {
+               publish_accountably(instance, &stored, answer) == 0) {
         log_ending(instance, &stored.ending);
         *answer = (struct dimse_answer){.status = DIMSE_SUCCESS};
     }

@@ -3,6 +3,7 @@
  */
 #include "bridge_state.h"
 
+#include "found_file.h"
 #include "kept_entry.h"
 
 #include "aurabridge/log.h"
@@ -54,10 +55,13 @@ static int record_found(struct recovery *recovery, const struct spool_found *fou
         .changed_duplicate = changed,
     };
     struct ledger_arrival_outcome outcome;
-    int failed = ledger_instance_received(bridge->ledger, &outcome, &arrival, recovery->err);
+    enum found_fate fate = FOUND_SETTLED;
+    int failed = found_file_judge(&fate, bridge, &arrival, recovery->err);
+    if (!failed && fate == FOUND_RECORD)
+        failed = ledger_instance_received(bridge->ledger, &outcome, &arrival, recovery->err);
     kept_entry_free(&kept);
-    if (failed)
-        return -1;
+    if (failed || fate != FOUND_RECORD)
+        return failed ? -1 : 0;
     if (outcome.superseded_file[0] &&
         spool_remove(bridge->spool, outcome.superseded_file, recovery->err) != 0)
         return -1;
@@ -86,10 +90,12 @@ static int look_at_file(void *context, const struct spool_found *found)
     struct error why;
     int result = 0;
     if (spool_examine(&writer, bridge->spool, found->name, charset[0] ? charset : NULL, &header,
-                      &stored, &why) == 0)
+                      &stored, &why) == 0 &&
+        found_file_check(found, &header, &stored, &why) == 0)
         result = record_found(recovery, found, &header, &stored);
     else
-        log_warning("recovery", "%s stands in the spool, is in no record, and cannot be read: %s",
+        log_warning("recovery",
+                    "%s stands in the spool, is in no record, and cannot be adopted: %s",
                     found->name, why.text);
     spool_writer_free(writer);
     return result;
@@ -149,6 +155,7 @@ int recovery_run(struct bridge *bridge, struct error *err)
         clock_change_repair(bridge, err) != 0 ||
         ledger_studies(bridge->ledger, STUDY_RECEIVING, grant_quiet_period, &recovery, err) != 0)
         return error_wrap(err, "reconciling spool and ledger");
+    bridge->missing_at_start = recovery.missing;
     log_info("recovery",
              "spool and ledger agree: %u unfinished files removed, %u files adopted, "
              "%u files missing",

@@ -51,7 +51,8 @@ void stage_answered(struct stage *stage, enum gate_place place);
 /* The outcome that a failed call has for the study; never DONE. */
 enum stage_result stage_from_reply(struct stage *stage, const struct aurabox_reply *reply);
 
-/* announce.c: the lift config; init and start where they are still due. */
+/* announce.c: the lift config; init and start where they are still due. What Aurabox has forgotten
+ * is announced again, under the same upload_id. */
 int announce_lift(struct stage *stage);
 int announce_upload(struct stage *stage);
 

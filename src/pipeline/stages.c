@@ -32,6 +32,7 @@ enum stage_result stage_ends(struct stage *stage, enum stage_result result, int6
 enum stage_result stage_local(struct stage *stage, const struct error *why)
 {
     log_error("delivery", "study S%" PRId64 ": %s", stage->study.id, why->text);
+    stage->worker->met_full_disk = spool_is_full(stage->bridge->spool);
     return stage_ends(stage, STAGE_LOCAL, LOCAL_FAULT_DELAY_MS, why->text);
 }
 
@@ -80,6 +81,11 @@ enum stage_result stage_from_reply(struct stage *stage, const struct aurabox_rep
     case AURABOX_STOPPED:
     case AURABOX_LIMITED:
         return stage_ends(stage, STAGE_AGAIN, 0, reply->text);
+    case AURABOX_FORGOTTEN:
+        /* It was announced again, in vain. 422 is of this study; 404 may be of all. */
+        if (reply->status != 422)
+            return stage_ends(stage, STAGE_PAUSE, reply->retry_after_ms, reply->text);
+        break;
     case AURABOX_OK:
     case AURABOX_RETRY:
     case AURABOX_REJECTED:
@@ -173,27 +179,38 @@ static int64_t delay_of(const struct stage *stage)
 static int64_t pause_destination(struct stage *stage, int64_t now, bool *counts)
 {
     const struct config *config = stage->config;
-    const struct gate_fault fault = {
-        .place = stage->place, .reason = stage->reason, .at_least_ms = stage->delay_ms};
+    bool of_study = stage->place != GATE_ACCESS;
+    const struct gate_fault fault = {.place = stage->place,
+                                     .reason = stage->reason,
+                                     .at_least_ms = stage->delay_ms,
+                                     .study_id = of_study ? stage->study.id : 0};
     int64_t until = gate_pause(&stage->worker->delivery->gate, stage->worker->probe, &fault, now,
                                config->upload.retry_first_ms, config->upload.retry_ceiling_ms);
-    log_warning("delivery",
-                "destination %s is paused, its studies wait; next try in %" PRId64 " s: %s",
-                stage->study.destination, (until - now + 999) / 1000, stage->reason);
-    *counts = stage->place != GATE_ACCESS && !stage->progressed;
-    if (stage->place == GATE_ACCESS)
+    *counts = of_study && !stage->progressed;
+    if (!of_study) {
+        log_warning("delivery",
+                    "destination %s is paused, its studies wait; next try in %" PRId64 " s: %s",
+                    stage->study.destination, (until - now + 999) / 1000, stage->reason);
         return now;
+    }
     int64_t after_others = until + config->upload.retry_first_ms;
     int64_t at = now + delay_of(stage);
-    return at > after_others ? at : after_others;
+    if (at < after_others)
+        at = after_others;
+    log_warning("delivery",
+                "destination %s is paused, its studies wait; next try in %" PRId64
+                " s, of study S%" PRId64 " in %" PRId64 " s: %s",
+                stage->study.destination, (until - now + 999) / 1000, stage->study.id,
+                (at - now + 999) / 1000, stage->reason);
+    return at;
 }
 
 static int put_off(struct stage *stage, struct error *err)
 {
     int64_t now = clock_wall_ms(stage->bridge->clock);
     int64_t at = now;
-    bool counts =
-        (stage->result == STAGE_RETRY && !stage->progressed) || stage->result == STAGE_LOCAL;
+    bool is_study_fault = stage->result == STAGE_LOCAL && !stage->worker->met_full_disk;
+    bool counts = (stage->result == STAGE_RETRY && !stage->progressed) || is_study_fault;
     if (stage->result == STAGE_PAUSE) {
         at = pause_destination(stage, now, &counts);
     } else if (stage->result == STAGE_RETRY) {
@@ -202,7 +219,8 @@ static int put_off(struct stage *stage, struct error *err)
                     stage->study.id, study_state_name(stage->study.state), (at - now + 999) / 1000,
                     stage->reason);
     } else if (stage->result == STAGE_LOCAL) {
-        at = now + backoff_delay(stage->study.attempt, stage->delay_ms, LOCAL_FAULT_CEILING_MS);
+        at = now + backoff_delay(is_study_fault ? stage->study.attempt : 0, stage->delay_ms,
+                                 LOCAL_FAULT_CEILING_MS);
     }
     return ledger_defer(stage->bridge->ledger, stage->study.id, at, stage->reason, counts, err);
 }

@@ -2,9 +2,11 @@
  * are in the ledger, so that the next attempt, in this life or the next, goes on from there. */
 #include "stage.h"
 
+#include "aurabridge/log.h"
 #include "aurabridge/text.h"
 #include "aurabridge/tus.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -60,16 +62,30 @@ static void describe(struct transfer *transfer, struct stage *stage)
     text_copy(tus->url, sizeof tus->url, upload->upload_url);
 }
 
-/* Runs Tus, with one new lift token and one new upload at most: what needs more waits for the
- * backoff. */
+/* A server that makes no upload of what was announced may not know the announcement: `start` tells.
+ */
+static int announce_again(struct stage *stage, const char *refusal)
+{
+    log_warning("delivery", "study S%" PRId64 ": %s; asking Aurabox whether it knows the upload",
+                stage->study.id, refusal);
+    if (stage_record_step(stage, STEP_START_SENT) != 0 || announce_upload(stage) != 0)
+        return -1;
+    return 0;
+}
+
+/* Runs Tus, with one new lift token, one new upload and one new announcement at most: what needs
+ * more waits for the backoff. */
 static enum tus_outcome drive(struct transfer *transfer, struct stage *stage)
 {
     struct tus_upload *tus = &transfer->tus;
     bool created_anew = false;
+    bool announced_again = false;
+    bool lost = false;
     for (;;) {
         stage->place = GATE_TUS;
         enum tus_outcome outcome = tus_upload_run(tus);
-        stage->progressed |= tus->progressed;
+        lost |= tus->lost;
+        stage->progressed = !lost && (stage->progressed || tus->progressed);
         if (outcome == TUS_GONE && record_progress(stage, "", 0) != 0)
             return TUS_STOPPED; /* the outcome is written */
         if (outcome == TUS_RENEW_TOKEN && !tus->token_renewed) {
@@ -79,6 +95,10 @@ static enum tus_outcome drive(struct transfer *transfer, struct stage *stage)
         } else if (outcome == TUS_GONE && !created_anew) {
             created_anew = true;
             tus->token_renewed = false;
+        } else if (tus->refused && !announced_again) {
+            announced_again = true;
+            if (announce_again(stage, tus->text) != 0)
+                return TUS_STOPPED; /* the outcome is written */
         } else {
             return outcome;
         }
@@ -116,6 +136,7 @@ enum stage_result transfer_run(struct stage *stage)
         return stage_done(stage, STUDY_CONFIRMING, "the server has every byte");
     case TUS_TOO_LARGE:
         return stage_ends(stage, STAGE_REJECT, -1, tus->text);
+    case TUS_AWAY: /* to all studies alike */
     case TUS_DESTINATION:
         return stage_ends(stage, STAGE_PAUSE, tus->retry_after_ms, tus->text);
     case TUS_STOPPED:

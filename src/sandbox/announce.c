@@ -34,7 +34,8 @@ void lifecycle_config(struct call *call)
         call_reply(call, 500);
         return;
     }
-    (void)snprintf(endpoint, sizeof endpoint, "http://%s%s/", host ? host : "", SANDBOX_TUS_PATH);
+    (void)snprintf(endpoint, sizeof endpoint, "%s://%s%s/", call_scheme(call), host ? host : "",
+                   SANDBOX_TUS_PATH);
     struct json *reply = json_new_object(), *lift = json_new_object();
     bool failed = !reply || !lift;
     failed = failed ||

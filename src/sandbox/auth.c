@@ -168,6 +168,17 @@ static const char *bearer_text(const struct call *call)
     return text && strncmp(text, "Bearer ", 7) == 0 ? text + 7 : NULL;
 }
 
+void auth_revoke(struct call *call)
+{
+    struct auth *auth = &call->sandbox->auth;
+    const char *text = bearer_text(call);
+    struct auth_token *token = text ? find_token(auth->upload_tokens, text) : NULL;
+    if (text && !token)
+        token = find_token(auth->lift_tokens, text);
+    if (token)
+        token->expires_ms = 0;
+}
+
 bool auth_bearer(struct call *call, enum auth_scope scope)
 {
     struct sandbox *sandbox = call->sandbox;

@@ -48,6 +48,9 @@ int auth_issue_lift(struct sandbox *sandbox, char out[AUTH_TOKEN_SIZE]);
 /* 401 without or with an expired token, 403 with one that was never issued. */
 bool auth_lift(struct call *call);
 
+/* The token that the call carries expires now. Under the lock. */
+void auth_revoke(struct call *call);
+
 /* Accept, and Content-Type where there is a body. False: the answer is given. */
 bool auth_json_headers(struct call *call, bool body);
 

@@ -12,6 +12,12 @@
 
 #define MAX_MESSAGE 1024
 
+const char *call_scheme(const struct call *call)
+{
+    const char *forwarded = call_header(call, "X-Forwarded-Proto");
+    return forwarded && strcmp(forwarded, "https") == 0 ? "https" : "http";
+}
+
 void call_reply(struct call *call, unsigned status)
 {
     if (call->status == 0)

@@ -5,6 +5,7 @@
 #include "aurabridge/buffer.h"
 #include "aurabridge/identifier.h"
 #include "aurabridge/json.h"
+#include "aurabridge/uid.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -44,7 +45,12 @@ struct call {
     bool begun;
     uint64_t received, cut_after; /* bytes of the body; the connection is cut there */
     bool close_unanswered;        /* a fault: do the work, then close */
+    bool met_fault, hung;         /* hung: the peer gave up, there is nothing to answer */
+    bool forget;                  /* a fault: what it names was never announced */
     unsigned delay_ms;
+    uint64_t truncate_at;   /* bytes of the answer's body, then the end; CALL_NO_CUT: whole */
+    bool endless;           /* the answer's body has no end … */
+    unsigned drip_ms;       /* … and takes so long for each byte; 0: as fast as it goes */
     struct tus_file *patch; /* being written by this call */
     int patch_fd;
     /* The answer. */
@@ -56,10 +62,17 @@ struct call {
     struct call_header headers[CALL_HEADERS_MAX];
     unsigned header_count;
     char upload_id[UUID_SIZE]; /* for the journal; "" while unknown */
+    char study[UID_SIZE];      /* the first of its upload; "" while unknown */
 };
 
 /* A request header's value, null when absent. Belongs to the call. */
 const char *call_header(const struct call *call, const char *name);
+
+/* "http", or "https" where a proxy before the sandbox says that it was asked so. */
+const char *call_scheme(const struct call *call);
+
+/* Waits. False: the peer has gone, or the sandbox stops. */
+bool call_wait(const struct call *call, unsigned ms);
 
 /* The answers. Each sets the status; the first answer stays. `body` becomes the call's. */
 void call_reply(struct call *call, unsigned status);

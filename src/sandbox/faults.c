@@ -16,17 +16,31 @@
 int sandbox_fault_help(FILE *out)
 {
     static const char text[] =
-        "A fault is [METHOD] [PATH]:ACTION[:TIMES], with the path below /api; the path of every\n"
-        "Tus request is /files. TIMES is 1 unless given, * for always; first match first.\n"
+        "A fault is [METHOD] [PATH][@STUDY]:ACTION[:TIMES], with the path below /api; the path of\n"
+        "every Tus request is /files. STUDY is a Study Instance UID: only calls of its uploads.\n"
+        "TIMES is 1 unless given, * for always; first match first.\n"
         "  POST /uploader/upload/init:503:2        answer 503 twice, without doing the work\n"
         "  POST /uploader/upload/complete:drop     do the work, then close without an answer\n"
         "  GET /uploader/config:html               answer 200 with a page of HTML\n"
         "  PATCH:cut:65536[:TIMES]                 cut the connection after so many body bytes\n"
         "  POST /auth/exchange:slow:1500[:TIMES]   answer after so many milliseconds\n"
         "  HEAD:404                                any method, any status\n"
+        "  GET /uploader/config:truncate:20        do the work, close after so many bytes of the\n"
+        "                                          answer's body\n"
+        "  PATCH:endless                           answer 200 with a body that does not end\n"
+        "  PATCH:drip:100                          the same, a byte in so many milliseconds\n"
+        "  HEAD@1.2.3:hang:*                       no work and no answer until the peer gives up\n"
+        "  PATCH:revoke                            the token of the call is not valid any more\n"
+        "  POST /uploader/upload/start:forget      its upload was never announced; Tus has no "
+        "file\n"
         "  tus-lose:1048576[:TIMES]                forget the upload once its offset got there\n"
+        "  tus-rewind:1048576[:TIMES]              set its offset to 0 once it got there\n"
         "  config-without:endpoint[:TIMES]         or token, bucket, mode\n"
-        "Settings, without a place or a count:\n"
+        "POST /sandbox/faults (X-Api-Key) adds those of its body, one a line, to a sandbox that "
+        "runs;\n"
+        "DELETE /sandbox/faults takes all away. Settings, for the start, without place or count:\n"
+        "  retry-after:1                           seconds that 429 and 503 of faults say; 0: "
+        "none\n"
         "  skew:+600                               the sandbox's clock is off by so many seconds\n"
         "  lift-ttl:5                              lift tokens live so many seconds\n"
         "  tus-expires:60                          uploads expire so many seconds after creation\n"
@@ -39,7 +53,8 @@ int sandbox_fault_help(FILE *out)
 
 void faults_init(struct faults *faults)
 {
-    *faults = (struct faults){.lift_ttl_s = 3600, .tus_max_size = UINT64_C(1) << 40};
+    *faults =
+        (struct faults){.lift_ttl_s = 3600, .retry_after_s = 1, .tus_max_size = UINT64_C(1) << 40};
     (void)snprintf(faults->token_prefix, sizeof faults->token_prefix, "aubt_");
 }
 
@@ -80,6 +95,7 @@ static int parse_setting(struct faults *faults, char **field, size_t count)
     } settings[] = {{"skew", &faults->skew_s, NULL},
                     {"lift-ttl", &faults->lift_ttl_s, NULL},
                     {"tus-expires", &faults->tus_expires_s, NULL},
+                    {"retry-after", &faults->retry_after_s, NULL},
                     {"config-assembly", NULL, faults->assembly_id},
                     {"token-prefix", NULL, faults->token_prefix},
                     {"tus-max-size", NULL, NULL},
@@ -117,6 +133,19 @@ static int parse_place(struct fault *fault, const char *place)
     return *place ? copy(fault->path, place) : 0;
 }
 
+/* What stands behind the "@" of the place, which is cut there. */
+static int parse_study(struct fault *fault, char *place)
+{
+    char *at = strchr(place, '@');
+    if (!at)
+        return 0;
+    *at++ = '\0';
+    return *at && strlen(at) < sizeof fault->study &&
+                   snprintf(fault->study, sizeof fault->study, "%s", at) > 0
+               ? 0
+               : -1;
+}
+
 /* The fields after the place: ACTION[:NUMBER][:TIMES]. */
 static int parse_action(struct fault *fault, char **field, size_t count)
 {
@@ -124,10 +153,11 @@ static int parse_action(struct fault *fault, char **field, size_t count)
         const char *name;
         enum fault_action action;
         bool number;
-    } actions[] = {{"html", FAULT_HTML, false},
-                   {"drop", FAULT_DROP, false},
-                   {"cut", FAULT_CUT, true},
-                   {"slow", FAULT_SLOW, true}};
+    } actions[] = {{"html", FAULT_HTML, false},        {"drop", FAULT_DROP, false},
+                   {"cut", FAULT_CUT, true},           {"slow", FAULT_SLOW, true},
+                   {"truncate", FAULT_TRUNCATE, true}, {"endless", FAULT_ENDLESS, false},
+                   {"drip", FAULT_DRIP, true},         {"hang", FAULT_HANG, false},
+                   {"revoke", FAULT_REVOKE, false},    {"forget", FAULT_FORGET, false}};
     if (count == 0)
         return -1;
     size_t used = 1;
@@ -150,21 +180,29 @@ static int parse_action(struct fault *fault, char **field, size_t count)
 
 static int parse_fault(struct fault *fault, char **field, size_t count)
 {
-    bool lose = strcmp(field[0], "tus-lose") == 0;
-    if (lose || strcmp(field[0], "config-without") == 0) {
+    static const struct {
+        const char *name;
+        enum fault_action action;
+    } kinds[] = {{"tus-lose", FAULT_LOSE},
+                 {"tus-rewind", FAULT_REWIND},
+                 {"config-without", FAULT_CONFIG_WITHOUT}};
+    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
+        if (strcmp(field[0], kinds[i].name) != 0)
+            continue;
         if (count < 2 || count > 3)
             return -1;
-        fault->action = lose ? FAULT_LOSE : FAULT_CONFIG_WITHOUT;
-        if (lose ? text_to_number(&fault->number, field[1]) != 0 : copy(fault->text, field[1]) != 0)
+        fault->action = kinds[i].action;
+        if (fault->action == FAULT_CONFIG_WITHOUT ? copy(fault->text, field[1]) != 0
+                                                  : text_to_number(&fault->number, field[1]) != 0)
             return -1;
         return parse_times(&fault->remaining, count == 3 ? field[2] : NULL);
     }
-    if (parse_place(fault, field[0]) != 0)
+    if (parse_study(fault, field[0]) != 0 || parse_place(fault, field[0]) != 0)
         return -1;
     return parse_action(fault, field + 1, count - 1);
 }
 
-int faults_add(struct faults *faults, const char *text, struct error *err)
+static int add(struct faults *faults, const char *text, bool running, struct error *err)
 {
     char copied[2 * FAULT_TEXT_SIZE];
     char *field[MAX_FIELDS];
@@ -181,13 +219,28 @@ int faults_add(struct faults *faults, const char *text, struct error *err)
         if (p)
             *p++ = '\0';
     }
-    int setting = parse_setting(faults, field, count);
+    int setting = running ? 0 : parse_setting(faults, field, count);
     struct fault fault = {0};
     if (setting < 0 || (setting == 0 && parse_fault(&fault, field, count) != 0))
         return error_set(err, "fault '%s' is not understood; `sandbox --help` lists them", text);
     if (setting == 0)
         faults->list[faults->count++] = fault;
     return 0;
+}
+
+int faults_add(struct faults *faults, const char *text, struct error *err)
+{
+    return add(faults, text, false, err);
+}
+
+int faults_add_running(struct faults *faults, const char *text, struct error *err)
+{
+    return add(faults, text, true, err);
+}
+
+void faults_clear(struct faults *faults)
+{
+    faults->count = 0;
 }
 
 static struct fault take(struct fault *fault)
@@ -197,12 +250,18 @@ static struct fault take(struct fault *fault)
     return *fault;
 }
 
-struct fault faults_take(struct faults *faults, const char *method, const char *path)
+static bool stands_in_the_way(const struct fault *fault)
+{
+    return fault->remaining > 0 && fault->action != FAULT_LOSE && fault->action != FAULT_REWIND &&
+           fault->action != FAULT_CONFIG_WITHOUT;
+}
+
+struct fault faults_take(struct faults *faults, const char *method, const char *path,
+                         const char *study)
 {
     for (size_t i = 0; i < faults->count; i++) {
         struct fault *fault = &faults->list[i];
-        if (fault->remaining == 0 || fault->action == FAULT_LOSE ||
-            fault->action == FAULT_CONFIG_WITHOUT)
+        if (!stands_in_the_way(fault) || (fault->study[0] && strcmp(fault->study, study) != 0))
             continue;
         if ((strcmp(fault->method, "*") == 0 || strcmp(fault->method, method) == 0) &&
             (strcmp(fault->path, "*") == 0 || strcmp(fault->path, path) == 0))
@@ -211,12 +270,12 @@ struct fault faults_take(struct faults *faults, const char *method, const char *
     return (struct fault){.action = FAULT_NONE};
 }
 
-bool faults_take_lose(struct faults *faults, uint64_t offset)
+bool faults_take_at(struct faults *faults, enum fault_action action, uint64_t offset)
 {
     for (size_t i = 0; i < faults->count; i++) {
         struct fault *fault = &faults->list[i];
-        if (fault->action == FAULT_LOSE && fault->remaining > 0 && offset >= fault->number)
-            return take(fault).action == FAULT_LOSE;
+        if (fault->action == action && fault->remaining > 0 && offset >= fault->number)
+            return take(fault).action == action;
     }
     return false;
 }

@@ -3,6 +3,7 @@
  */
 #include "routes.h"
 
+#include "misbehave.h"
 #include "server.h"
 #include "tus_server.h"
 
@@ -17,7 +18,9 @@ static const struct route table[] = {
     {"POST", "/api/uploader/upload/complete", AURABOX_LIFECYCLE, lifecycle_complete, 0},
     {"POST", "/api/uploader/upload/error", AURABOX_LIFECYCLE, lifecycle_error, 0},
     {"POST", "/api/uploader/upload/cancel", AURABOX_LIFECYCLE, lifecycle_cancel, 0},
-    {"GET", "/sandbox/state", -1, state_show, 0}};
+    {"GET", "/sandbox/state", -1, state_show, 0},
+    {"POST", "/sandbox/faults", -1, misbehave_add, 0},
+    {"DELETE", "/sandbox/faults", -1, misbehave_end, 0}};
 #define TABLE_COUNT (sizeof table / sizeof table[0])
 
 struct route *routes_new(size_t *count)
@@ -71,55 +74,6 @@ static void count_arrival(struct call *call)
     call_reply_message(call, 429, "Too many calls; wait %lld s.", (long long)retry_after_s);
 }
 
-/* The answer of a fault, in the shape that the real server would give it. */
-static void reply_fault(struct call *call, unsigned status)
-{
-    call->faulted = true;
-    if (status == 429 || status == 503)
-        call_add_header(call, "Retry-After", "1");
-    if (status == 204 || status == 304)
-        call_reply(call, status);
-    else if (status == 422)
-        call_reply_invalid(call, "upload_id", "A fault was asked for.");
-    else if (call->route && call->route->bucket == AURABOX_EXCHANGE)
-        call_reply_error(call, status, "A fault was asked for: %u.", status);
-    else
-        call_reply_message(call, status, "A fault was asked for: %u.", status);
-}
-
-/* Under the lock. */
-static void meet_fault(struct call *call, bool tus)
-{
-    size_t base = strlen(SANDBOX_BASE_PATH);
-    const char *path = strncmp(call->path, SANDBOX_BASE_PATH "/", base + 1) == 0 ? call->path + base
-                       : tus                                                     ? SANDBOX_TUS_PATH
-                                                                                 : call->path;
-    if (call->status != 0 || (call->route && call->route->bucket < 0))
-        return;
-    struct fault fault = faults_take(&call->sandbox->faults, call->method, path);
-    switch (fault.action) {
-    case FAULT_STATUS:
-        reply_fault(call, (unsigned)fault.number);
-        break;
-    case FAULT_HTML:
-        call->faulted = true;
-        call_reply_text(call, 200, "text/html; charset=utf-8",
-                        "<!DOCTYPE html><html><body>Please sign in.</body></html>");
-        break;
-    case FAULT_DROP:
-        call->close_unanswered = true;
-        break;
-    case FAULT_CUT:
-        call->cut_after = fault.number > 0 ? fault.number : 1;
-        break;
-    case FAULT_SLOW:
-        call->delay_ms = fault.number < 600000 ? (unsigned)fault.number : 600000;
-        break;
-    default:
-        break;
-    }
-}
-
 void routes_begin(struct call *call)
 {
     struct sandbox *sandbox = call->sandbox;
@@ -130,14 +84,19 @@ void routes_begin(struct call *call)
     else
         find_route(call);
     count_arrival(call);
-    meet_fault(call, tus);
     sandbox_unlock(sandbox);
-    if (tus && call->status == 0)
+    if (call->status == 0)
+        misbehave_begin(call, tus);
+    if (tus && call->status == 0 && !call->hung)
         tus_server_begin(call);
 }
 
 void routes_finish(struct call *call)
 {
+    if (call->status == 0 && call->route && call->route->bucket == AURABOX_LIFECYCLE)
+        misbehave_finish(call);
+    if (call->hung)
+        return;
     if (is_tus(call) && !call->faulted && !call->target_too_long)
         tus_server_finish(call);
     else if (call->status == 0 && call->route)

@@ -13,14 +13,16 @@
 #include <microhttpd.h>
 
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #define CONNECTION_LIMIT  256u
 #define CONNECTION_MEMORY ((size_t)256 * 1024)
 #define CONNECTION_IDLE_S 300u
+#define LOOK_MS           50 /* how often a fault that takes its time looks whether it is over */
+#define FRAGMENT          16384
 
 const char *call_header(const struct call *call, const char *name)
 {
@@ -36,6 +38,7 @@ static void *call_open(void *context, const char *target, struct MHD_Connection 
     call->sandbox = context;
     call->connection = connection;
     call->cut_after = CALL_NO_CUT;
+    call->truncate_at = CALL_NO_CUT;
     call->patch_fd = -1;
     buffer_init(&call->body, MAX_SANDBOX_BODY);
     buffer_init(&call->reply, MAX_SANDBOX_REPLY);
@@ -119,10 +122,68 @@ static int add_headers(struct MHD_Response *response, const struct call *call)
     return 0;
 }
 
+/* ---- faults that need the connection ---- */
+
+bool call_wait(const struct call *call, unsigned ms)
+{
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(call->connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+    int64_t until = clock_monotonic_ms(clock_system()) + ms;
+    for (;;) {
+        int64_t left = until - clock_monotonic_ms(clock_system());
+        if (left <= 0)
+            return true;
+        struct pollfd peer = {.fd = info ? info->connect_fd : -1, .events = POLLRDHUP};
+        if (poll(&peer, 1, left < LOOK_MS ? (int)left : LOOK_MS) > 0)
+            return false;
+        if (atomic_load(&call->sandbox->stopping))
+            return false;
+    }
+}
+
+static ssize_t read_endless(void *context, uint64_t offset, char *out, size_t size)
+{
+    struct call *call = context;
+    (void)offset;
+    if (!call_wait(call, call->drip_ms))
+        return MHD_CONTENT_READER_END_WITH_ERROR;
+    size_t length = call->drip_ms > 0 ? 1 : size;
+    memset(out, ' ', length);
+    return (ssize_t)length;
+}
+
+static ssize_t read_truncated(void *context, uint64_t offset, char *out, size_t size)
+{
+    const struct call *call = context;
+    uint64_t end = call->truncate_at < call->reply.length ? call->truncate_at : call->reply.length;
+    if (offset >= end)
+        return MHD_CONTENT_READER_END_WITH_ERROR;
+    size_t length = end - offset < size ? (size_t)(end - offset) : size;
+    memcpy(out, call->reply.data + offset, length);
+    return (ssize_t)length;
+}
+
+/* Outlived by the call, which is there until the connection has done with it. */
+static struct MHD_Response *make_response(struct call *call)
+{
+    if (call->endless)
+        return MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, FRAGMENT, read_endless, call,
+                                                 NULL);
+    if (call->truncate_at != CALL_NO_CUT) {
+        if (call->status == 204)
+            call->status = 200;
+        return MHD_create_response_from_callback(call->reply.length + 1, FRAGMENT, read_truncated,
+                                                 call, NULL);
+    }
+    return MHD_create_response_from_buffer(call->reply.length, call->reply.data,
+                                           MHD_RESPMEM_MUST_COPY);
+}
+
+/* ---- the answer ---- */
+
 static enum MHD_Result answer(struct call *call)
 {
-    struct MHD_Response *response = MHD_create_response_from_buffer(
-        call->reply.length, call->reply.data, MHD_RESPMEM_MUST_COPY);
+    struct MHD_Response *response = make_response(call);
     if (!response)
         return MHD_NO;
     enum MHD_Result result = MHD_NO;
@@ -139,9 +200,7 @@ static enum MHD_Result finish(struct call *call)
     routes_finish(call);
     if (call->status == 0)
         call->status = 500;
-    if (call->delay_ms > 0)
-        (void)usleep(call->delay_ms * 1000);
-    if (call->close_unanswered) {
+    if (call->hung || !call_wait(call, call->delay_ms) || call->close_unanswered) {
         write_journal(call, 0);
         return MHD_NO;
     }
@@ -162,7 +221,7 @@ static enum MHD_Result handle(void *context, struct MHD_Connection *connection, 
         return MHD_NO;
     if (!call->begun) {
         begin(call, method);
-        return MHD_YES;
+        return call->hung ? MHD_NO : MHD_YES;
     }
     if (*length == 0)
         return finish(call);
@@ -194,6 +253,7 @@ void sandbox_stop(struct sandbox *sandbox)
 {
     if (!sandbox || !sandbox->daemon)
         return;
+    atomic_store(&sandbox->stopping, true);
     MHD_stop_daemon(sandbox->daemon); /* closes listen_fd */
     sandbox->daemon = NULL;
     sandbox->listen_fd = -1;

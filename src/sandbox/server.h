@@ -14,6 +14,7 @@
 #include "aurabridge/sandbox.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 #define SANDBOX_BUCKET "sandbox-bucket"
 
@@ -44,6 +45,7 @@ struct sandbox {
     struct route *routes; /* owned */
     size_t route_count;
     uint64_t tus_calls, refused; /* refused: answered 4xx, and not because of a fault */
+    atomic_bool stopping;        /* outside the lock */
 };
 
 /* With the skew. */
@@ -61,5 +63,7 @@ void lifecycle_complete(struct call *call);
 void lifecycle_error(struct call *call);
 void lifecycle_cancel(struct call *call);
 void state_show(struct call *call);
+void misbehave_add(struct call *call);
+void misbehave_end(struct call *call);
 
 #endif

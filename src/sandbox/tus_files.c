@@ -57,6 +57,14 @@ struct tus_file *tus_files_complete(const struct tus_files *files, const char *u
     return NULL;
 }
 
+void tus_files_forget(struct tus_files *files, const char *upload_id)
+{
+    for (size_t i = 0; i < files->count; i++) {
+        if (strcasecmp(files->list[i]->upload_id, upload_id) == 0)
+            files->list[i]->gone = true;
+    }
+}
+
 int tus_file_path(char out[FS_PATH_MAX], const char *directory, const char *id, struct error *err)
 {
     int size = snprintf(out, FS_PATH_MAX, "%s/tus/%s", directory, id);

@@ -37,6 +37,9 @@ struct tus_file *tus_files_add(struct tus_files *files, const char *upload_id, u
 /* The newest one of this upload that has all its bytes and is neither gone nor busy; null: none. */
 struct tus_file *tus_files_complete(const struct tus_files *files, const char *upload_id);
 
+/* The upload's files are gone. */
+void tus_files_forget(struct tus_files *files, const char *upload_id);
+
 int tus_file_path(char out[FS_PATH_MAX], const char *directory, const char *id, struct error *err);
 
 #endif

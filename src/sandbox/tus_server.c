@@ -80,8 +80,8 @@ static void make_file(struct call *call, struct tus_file *file)
     }
     const char *host = call_header(call, "Host");
     bool absolute = sandbox->faults.absolute_location && host;
-    call_add_header(call, "Location", "%s%s%s/%s", absolute ? "http://" : "", absolute ? host : "",
-                    SANDBOX_TUS_PATH, file->id);
+    call_add_header(call, "Location", "%s%s%s%s/%s", absolute ? call_scheme(call) : "",
+                    absolute ? "://" : "", absolute ? host : "", SANDBOX_TUS_PATH, file->id);
     add_expires(call, file->expires_ms);
     call_reply(call, 201);
 }
@@ -234,8 +234,10 @@ void tus_server_release(struct call *call)
     call->patch = NULL;
     sandbox_lock(call->sandbox);
     file->busy = false;
-    if (faults_take_lose(&call->sandbox->faults, file->offset))
+    if (faults_take_at(&call->sandbox->faults, FAULT_LOSE, file->offset))
         file->gone = true;
+    if (faults_take_at(&call->sandbox->faults, FAULT_REWIND, file->offset))
+        file->offset = 0;
     sandbox_unlock(call->sandbox);
 }
 

@@ -28,7 +28,7 @@ void uploads_free(struct uploads *uploads)
 struct upload *uploads_find(const struct uploads *uploads, const char *id)
 {
     for (size_t i = 0; i < uploads->count; i++) {
-        if (strcasecmp(uploads->list[i]->id, id) == 0)
+        if (!uploads->list[i]->forgotten && strcasecmp(uploads->list[i]->id, id) == 0)
             return uploads->list[i];
     }
     return NULL;

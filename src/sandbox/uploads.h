@@ -37,6 +37,7 @@ struct upload {
     char id[UUID_SIZE];
     enum upload_state state;
     bool completing; /* a `complete` is checking the zip */
+    bool forgotten;  /* a fault: uploads_find does not find it */
     uint8_t init_digest[SHA256_SIZE];
     char assembly_id[ASSEMBLY_ID_SIZE]; /* "" before start */
     struct announced_study *studies;    /* owned */

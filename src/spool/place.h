@@ -1,5 +1,5 @@
 /* The spool's places, shared by the files of this room. Everything is set by spool_open and then
- * constant, but for the two atomics.
+ * constant, but for the two atomics and the room.
  */
 #ifndef AURABRIDGE_SPOOL_PLACE_H
 #define AURABRIDGE_SPOOL_PLACE_H
@@ -7,7 +7,14 @@
 #include "aurabridge/fs.h"
 #include "aurabridge/spool.h"
 
+#include <pthread.h>
 #include <stdatomic.h>
+
+enum reception {
+    RECEPTION_OPEN,
+    RECEPTION_SHORT,  /* no more than the reserve was free */
+    RECEPTION_REFUSED /* the disk refused a write, whatever it says of itself */
+};
 
 struct spool {
     char directory[FS_PATH_MAX];
@@ -18,9 +25,24 @@ struct spool {
     /* Study folders that were made and whose entry in studies/ may not be durable yet. While it is
      * not 0, whoever publishes syncs studies/ too. */
     atomic_uint unsynced_folders;
+    struct {
+        pthread_mutex_t lock; /* guards what follows; never held over the disk */
+        enum reception reception;
+        int64_t closed_ms; /* monotonic clock */
+        struct error why;
+    } room;
 };
 
-/* SPOOL_FULL when `errnum` says that the disk takes no more, else -1. */
-int spool_failure(int errnum);
+/* ---- room.c ---- */
+
+void spool_room_init(struct spool *spool);
+void spool_room_destroy(struct spool *spool);
+
+/* SPOOL_FULL when `errnum` says that the disk takes no more, which closes reception; else -1. */
+int spool_failure(struct spool *spool, int errnum);
+
+/* Whether an instance that has begun may grow, also while reception is closed to others. Returns
+ * as spool_admit. */
+int spool_room_grow(struct spool *spool, struct error *err);
 
 #endif

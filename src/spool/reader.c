@@ -24,14 +24,25 @@ int spool_read(int *fd, const struct spool *spool, const char *name, struct erro
     return *fd < 0 ? error_errno(err, errno, "opening %s", path) : 0;
 }
 
-bool spool_has(const struct spool *spool, const char *name, uint64_t size)
+static bool look_at(struct stat *status, const struct spool *spool, const char *name)
 {
     char folder[STORED_NAME_SIZE];
     char path[FS_PATH_MAX];
-    struct stat status;
     return spool_name_check(folder, name, NULL) == 0 &&
-           fs_join(path, spool->studies, name, NULL) == 0 && lstat(path, &status) == 0 &&
-           S_ISREG(status.st_mode) && (uint64_t)status.st_size == size;
+           fs_join(path, spool->studies, name, NULL) == 0 && lstat(path, status) == 0 &&
+           S_ISREG(status->st_mode);
+}
+
+bool spool_has(const struct spool *spool, const char *name, uint64_t size)
+{
+    struct stat status;
+    return look_at(&status, spool, name) && (uint64_t)status.st_size == size;
+}
+
+bool spool_has_any(const struct spool *spool, const char *name)
+{
+    struct stat status;
+    return look_at(&status, spool, name);
 }
 
 /* The first block of a file, and what its header says. */

@@ -1,9 +1,9 @@
-/* The spool as a whole: its directories, its exclusive lock, its reserve. Guarantees that one
- * process at a time changes things below the directory. Does not touch instance files.
+/* The spool as a whole: its directories and its exclusive lock. Guarantees that one process at a
+ * time changes things below the directory. Does not touch instance files.
  */
 #include "place.h"
 
-#include "aurabridge/units.h"
+#include "aurabridge/log.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -15,18 +15,6 @@
 
 #define HOLDER_SIZE 32
 
-int spool_failure(int errnum)
-{
-    switch (errnum) {
-    case ENOSPC:
-    case EDQUOT:
-    case EFBIG: /* a limit on file size is one more kind of full */
-        return SPOOL_FULL;
-    default:
-        return -1;
-    }
-}
-
 /* The pid that the holder wrote; "unknown" when it has not yet. */
 static void read_holder(int fd, char holder[HOLDER_SIZE])
 {
@@ -37,15 +25,15 @@ static void read_holder(int fd, char holder[HOLDER_SIZE])
         (void)snprintf(holder, HOLDER_SIZE, "unknown");
 }
 
-static int write_holder(int fd, const char *path, struct error *err)
+/* So that others can say whom to stop. A full disk, which takes no pid, must not keep the bridge
+ * from starting: it is the bridge that frees space. */
+static void write_holder(int fd, const char *path)
 {
     char text[HOLDER_SIZE];
+    struct error err;
     int length = snprintf(text, sizeof text, "%ld\n", (long)getpid());
-    if (ftruncate(fd, 0) != 0)
-        return error_errno(err, errno, "emptying %s", path);
-    if (fs_write_all(fd, text, (size_t)length, err) != 0)
-        return error_wrap(err, "writing %s", path);
-    return 0;
+    if (ftruncate(fd, 0) != 0 || fs_write_all(fd, text, (size_t)length, &err) != 0)
+        log_warning("spool", "%s does not say who holds it: %s", path, strerror(errno));
 }
 
 static int take_lock(struct spool *spool, struct error *err)
@@ -60,8 +48,10 @@ static int take_lock(struct spool *spool, struct error *err)
     do
         locked = flock(spool->lock_fd, LOCK_EX | LOCK_NB);
     while (locked != 0 && errno == EINTR);
-    if (locked == 0)
-        return write_holder(spool->lock_fd, path, err);
+    if (locked == 0) {
+        write_holder(spool->lock_fd, path);
+        return 0;
+    }
     if (errno != EWOULDBLOCK)
         return error_errno(err, errno, "locking %s", path);
     char holder[HOLDER_SIZE];
@@ -91,6 +81,7 @@ int spool_open(struct spool **out, const char *directory, uint64_t reserve, stru
     spool->lock_fd = -1;
     atomic_init(&spool->reserve, reserve);
     atomic_init(&spool->unsynced_folders, 0);
+    spool_room_init(spool);
     int length = snprintf(spool->directory, sizeof spool->directory, "%s", directory);
     if (length <= 0 || length >= FS_PATH_MAX) {
         (void)error_set(err, "the spool directory's name is empty or too long");
@@ -112,47 +103,11 @@ void spool_close(struct spool *spool)
         return;
     if (spool->lock_fd >= 0)
         (void)close(spool->lock_fd); /* ends the lock; there is nothing to lose in the file */
+    spool_room_destroy(spool);
     free(spool);
 }
 
 const char *spool_directory(const struct spool *spool)
 {
     return spool->directory;
-}
-
-void spool_set_reserve(struct spool *spool, uint64_t reserve)
-{
-    atomic_store(&spool->reserve, reserve);
-}
-
-int spool_check_directory(const char *directory, uint64_t reserve, uint64_t wanted,
-                          struct error *err)
-{
-    uint64_t free_bytes;
-    if (fs_free_bytes(&free_bytes, directory, err) != 0)
-        return -1;
-    if (free_bytes > reserve && free_bytes - reserve > wanted)
-        return 0;
-    char free_text[UNITS_TEXT_SIZE];
-    char reserve_text[UNITS_TEXT_SIZE];
-    char wanted_text[UNITS_TEXT_SIZE];
-    units_format_size(free_text, free_bytes);
-    units_format_size(reserve_text, reserve);
-    units_format_size(wanted_text, wanted);
-    if (wanted == 0)
-        (void)error_set(err,
-                        "the spool %s has %s free, and %s are its reserve: senders are refused; "
-                        "free disk space, or lower spool.reserve",
-                        directory, free_text, reserve_text);
-    else
-        (void)error_set(err,
-                        "the spool %s has %s free, of which %s are the reserve, and needs %s more: "
-                        "free disk space, or lower spool.reserve",
-                        directory, free_text, reserve_text, wanted_text);
-    return SPOOL_FULL;
-}
-
-int spool_check_space(struct spool *spool, uint64_t wanted, struct error *err)
-{
-    return spool_check_directory(spool->directory, atomic_load(&spool->reserve), wanted, err);
 }

@@ -1,6 +1,6 @@
-/* Recovery's view of the spool: what is left in incoming/, what stands in studies/. Guarantees that
- * whatever the walk shows is on stable storage. What is not named like the spool's own is left
- * alone and logged.
+/* What is left in incoming/, what stands in studies/. Guarantees that whatever recovery's walk
+ * shows is on stable storage; the list for an audit changes nothing. What is not named like the
+ * spool's own is left alone, and recovery logs it.
  */
 #include "name.h"
 #include "place.h"
@@ -14,6 +14,8 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#define MAX_SECONDS 253402300799 /* the end of the year 9999 */
 
 /* The next entry that is not "." or ".."; null at the end, or with `*errnum` set. */
 static const char *next_entry(DIR *directory, int *errnum)
@@ -41,6 +43,9 @@ int spool_clear_incoming(struct spool *spool, unsigned *removed, struct error *e
     while (result == 0 && (name = next_entry(directory, &errnum)) != NULL) {
         if (unlinkat(dirfd(directory), name, 0) == 0)
             ++*removed;
+        else if (errno == EISDIR || errno == EPERM)
+            log_warning("spool", "%s/%s is nothing of the spool's and is left alone",
+                        spool->incoming, name);
         else if (errno != ENOENT)
             result = error_errno(err, errno, "removing %s/%s", spool->incoming, name);
     }
@@ -53,10 +58,20 @@ int spool_clear_incoming(struct spool *spool, unsigned *removed, struct error *e
 
 struct walk {
     struct spool *spool;
+    bool recovers; /* alone in the spool: it may tidy up, and says what it leaves alone */
     int (*visit)(void *context, const struct spool_found *found);
     void *context;
     struct error *err;
 };
+
+/* Some file systems keep any 64-bit figure as a time; one that is none reads as 1970. */
+static int64_t time_of(const struct stat *status)
+{
+    int64_t seconds = (int64_t)status->st_mtim.tv_sec;
+    if (seconds < 0 || seconds > MAX_SECONDS)
+        return 0;
+    return seconds * 1000 + (int64_t)status->st_mtim.tv_nsec / 1000000;
+}
 
 static int visit_file(const struct walk *walk, int folder_fd, const char *folder, const char *file,
                       struct spool_found *found)
@@ -64,8 +79,9 @@ static int visit_file(const struct walk *walk, int folder_fd, const char *folder
     char name[STORED_NAME_SIZE];
     struct stat status;
     if (!spool_name_is_file(file)) {
-        log_warning("spool", "%s/%s/%s is not a file of the spool and is left alone",
-                    walk->spool->studies, folder, file);
+        if (walk->recovers)
+            log_warning("spool", "%s/%s/%s is not a file of the spool and is left alone",
+                        walk->spool->studies, folder, file);
         return 0;
     }
     if (fstatat(folder_fd, file, &status, AT_SYMLINK_NOFOLLOW) != 0) {
@@ -77,8 +93,7 @@ static int visit_file(const struct walk *walk, int folder_fd, const char *folder
     if (!S_ISREG(status.st_mode) || length < 0 || (size_t)length >= sizeof name)
         return 0;
     found->name = name;
-    found->modified_ms =
-        (int64_t)status.st_mtim.tv_sec * 1000 + (int64_t)status.st_mtim.tv_nsec / 1000000;
+    found->modified_ms = time_of(&status);
     int answer = walk->visit(walk->context, found);
     found->name = NULL;
     return answer;
@@ -88,11 +103,16 @@ static int walk_folder(const struct walk *walk, int studies_fd, const char *fold
 {
     struct spool_found found = {0};
     if (spool_name_parse_folder(found.study_instance_uid, found.route_key, folder) != 0) {
-        log_warning("spool", "%s/%s is not a folder of the spool and is left alone",
-                    walk->spool->studies, folder);
+        if (walk->recovers)
+            log_warning("spool", "%s/%s is not a folder of the spool and is left alone",
+                        walk->spool->studies, folder);
         return 0;
     }
     int fd = openat(studies_fd, folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+    if (fd < 0 && (errno == ENOTDIR || errno == ELOOP)) {
+        log_warning("spool", "%s/%s is no folder and is left alone", walk->spool->studies, folder);
+        return 0;
+    }
     if (fd < 0)
         return errno == ENOENT ? 0 : error_errno(walk->err, errno, "opening folder %s", folder);
     DIR *directory = fdopendir(fd);
@@ -114,29 +134,43 @@ static int walk_folder(const struct walk *walk, int studies_fd, const char *fold
     (void)closedir(directory); /* only read from */
     /* Left by a run that ended between making the folder and its first file; fails harmlessly when
      * a file came meanwhile. */
-    if (empty)
+    if (empty && walk->recovers)
         (void)unlinkat(studies_fd, folder, AT_REMOVEDIR);
+    return answer;
+}
+
+static int walk_studies(const struct walk *walk)
+{
+    struct spool *spool = walk->spool;
+    DIR *directory = opendir(spool->studies);
+    if (!directory)
+        return error_errno(walk->err, errno, "opening directory %s", spool->studies);
+    int answer = 0;
+    int errnum = 0;
+    const char *folder;
+    /* A killed run may have renamed files whose folder it did not sync any more; once the ledger
+     * names such a file it must be durable. One call covers them all. */
+    if (walk->recovers && syncfs(dirfd(directory)) != 0)
+        answer = error_errno(walk->err, errno, "syncing %s", spool->studies);
+    while (answer == 0 && (folder = next_entry(directory, &errnum)) != NULL)
+        answer = walk_folder(walk, dirfd(directory), folder);
+    if (answer == 0 && errnum != 0)
+        answer = error_errno(walk->err, errnum, "reading directory %s", spool->studies);
+    (void)closedir(directory); /* only read from */
     return answer;
 }
 
 int spool_walk(struct spool *spool, int (*visit)(void *context, const struct spool_found *found),
                void *context, struct error *err)
 {
-    struct walk walk = {.spool = spool, .visit = visit, .context = context, .err = err};
-    DIR *directory = opendir(spool->studies);
-    if (!directory)
-        return error_errno(err, errno, "opening directory %s", spool->studies);
-    int answer = 0;
-    int errnum = 0;
-    const char *folder;
-    /* A killed run may have renamed files whose folder it did not sync any more; once the ledger
-     * names such a file it must be durable. One call covers them all. */
-    if (syncfs(dirfd(directory)) != 0)
-        answer = error_errno(err, errno, "syncing %s", spool->studies);
-    while (answer == 0 && (folder = next_entry(directory, &errnum)) != NULL)
-        answer = walk_folder(&walk, dirfd(directory), folder);
-    if (answer == 0 && errnum != 0)
-        answer = error_errno(err, errnum, "reading directory %s", spool->studies);
-    (void)closedir(directory); /* only read from */
-    return answer;
+    const struct walk walk = {
+        .spool = spool, .recovers = true, .visit = visit, .context = context, .err = err};
+    return walk_studies(&walk);
+}
+
+int spool_list(struct spool *spool, int (*visit)(void *context, const struct spool_found *found),
+               void *context, struct error *err)
+{
+    const struct walk walk = {.spool = spool, .visit = visit, .context = context, .err = err};
+    return walk_studies(&walk);
 }

@@ -16,7 +16,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define SPACE_CHECK_STEP (UINT64_C(64) * 1024 * 1024)
+#define SPACE_CHECK_STEP (UINT64_C(4) * 1024 * 1024)
 #define PART_NAME_SIZE   64
 
 int spool_writer_make(struct spool_writer **out, struct spool *spool,
@@ -77,11 +77,11 @@ static int write_out(struct spool_writer *writer, const void *bytes, size_t leng
                      struct error *err)
 {
     if (fs_write_all(writer->fd, bytes, length, err) != 0)
-        return spool_failure(errno);
+        return spool_failure(writer->spool, errno);
     if (writer->file_size < writer->space_check_at)
         return 0;
     writer->space_check_at = writer->file_size + SPACE_CHECK_STEP;
-    return spool_check_space(writer->spool, 0, err);
+    return spool_room_grow(writer->spool, err);
 }
 
 static int flush_buffer(struct spool_writer *writer, struct error *err)
@@ -125,7 +125,7 @@ static int create_part(struct spool_writer *writer, struct error *err)
         return -1;
     errno = 0;
     if (fs_create(&writer->fd, writer->part_path, err) != 0)
-        return spool_failure(errno);
+        return spool_failure(writer->spool, errno);
     return 0;
 }
 
@@ -136,7 +136,7 @@ int spool_writer_new(struct spool_writer **out, struct spool *spool,
     *out = NULL;
     if (!uid_is_valid(request->sop_instance_uid))
         return error_set(err, "the SOP Instance UID is not a valid UID, so it names no file");
-    int code = spool_check_space(spool, 0, err);
+    int code = spool_admit(spool, err);
     if (code != 0)
         return code;
     struct spool_writer *writer;
@@ -219,7 +219,7 @@ static int sync_part(struct spool_writer *writer, struct error *err)
         return 0;
     (void)unlink(writer->part_path);
     (void)error_errno(err, errnum, "syncing %s", writer->part_path);
-    return spool_failure(errnum);
+    return spool_failure(writer->spool, errnum);
 }
 
 int spool_writer_publish(struct spool_writer *writer, const char *study_instance_uid,

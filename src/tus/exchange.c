@@ -81,6 +81,8 @@ int exchange_init(struct exchange *exchange, struct tus_upload *upload)
     http_reply_init(&exchange->reply);
     upload->retry_after_ms = -1;
     upload->progressed = false;
+    upload->lost = false;
+    upload->refused = false;
     upload->text[0] = '\0';
     if (prepare(exchange, upload) == 0)
         return 0;
@@ -217,6 +219,7 @@ static void ask(struct exchange *exchange, const struct http_request *request)
     if (http_call(exchange->upload->http, &exchange->reply, request, &exchange->error) != 0) {
         exchange->answer.failure =
             exchange->reply.failure == HTTP_OK ? HTTP_LOCAL : exchange->reply.failure;
+        exchange->answer.reached = exchange->reply.sent;
         return;
     }
     read_answer(exchange);

@@ -26,6 +26,8 @@ static struct tus_decision go_with(enum tus_action action, const char *reason)
     "this is no Tus server's answer; a proxy or captive portal stands in between, or the lift "    \
     "endpoint is wrong"
 
+#define LOOK_IN_BETWEEN "look for a proxy or captive portal in between"
+
 struct failure_row {
     enum http_failure failure;
     enum tus_action action;
@@ -36,20 +38,30 @@ struct failure_row {
 static const struct failure_row failures[] = {
     {HTTP_UNREACHABLE, TUS_ACTION_WAIT, TUS_RETRY, "the connection failed"},
     {HTTP_TIMEOUT, TUS_ACTION_WAIT, TUS_RETRY, "no answer in time"},
-    {HTTP_TOO_LARGE, TUS_ACTION_WAIT, TUS_RETRY, "the answer was longer than a Tus server's"},
+    {HTTP_TOO_LARGE, TUS_ACTION_WAIT, TUS_RETRY,
+     "the answer was longer than a Tus server's; " LOOK_IN_BETWEEN},
     {HTTP_TLS, TUS_ACTION_END, TUS_DESTINATION, "TLS failed"},
     {HTTP_READ_FAILED, TUS_ACTION_END, TUS_RETRY, "the archive could not be read"},
     {HTTP_CANCELLED, TUS_ACTION_END, TUS_STOPPED, "stopped"},
     {HTTP_LOCAL, TUS_ACTION_END, TUS_RETRY, "the request could not be made"},
 };
 
-static struct tus_decision after_failure(enum http_failure failure)
+/* What never came to the server says nothing about the upload. */
+static bool is_away(const struct tus_answer *answer)
 {
+    return !answer->reached &&
+           (answer->failure == HTTP_UNREACHABLE || answer->failure == HTTP_TIMEOUT);
+}
+
+static struct tus_decision after_failure(const struct tus_answer *answer)
+{
+    enum http_failure failure = answer->failure;
     for (size_t i = 0; i < sizeof failures / sizeof failures[0]; i++) {
         const struct failure_row *row = &failures[i];
         if (row->failure == failure)
-            return (struct tus_decision){
-                .action = row->action, .outcome = row->outcome, .reason = row->reason};
+            return (struct tus_decision){.action = row->action,
+                                         .outcome = is_away(answer) ? TUS_AWAY : row->outcome,
+                                         .reason = row->reason};
     }
     return end_with(TUS_RETRY, "the request failed in an unknown way");
 }
@@ -73,7 +85,7 @@ static const struct status_row statuses[] = {
     {412, 412, TUS_ACTION_END, TUS_DESTINATION, "the server does not speak Tus " TUS_VERSION},
     {423, 423, TUS_ACTION_WAIT, TUS_RETRY, "the upload is locked by another request"},
     {425, 425, TUS_ACTION_WAIT, TUS_RETRY, "the server takes no early request"},
-    {429, 429, TUS_ACTION_WAIT, TUS_RETRY, "too many requests"},
+    {429, 429, TUS_ACTION_WAIT, TUS_AWAY, "too many requests"},
     {505, 505, TUS_ACTION_END, TUS_DESTINATION, "the server does not take HTTP/1.1"},
     {511, 511, TUS_ACTION_END, TUS_DESTINATION, "a captive portal wants a login"},
     {500, 599, TUS_ACTION_WAIT, TUS_RETRY, "the server failed for the moment"},
@@ -125,6 +137,10 @@ static struct tus_decision after_create(const struct tus_asked *asked,
     case 405:
     case 410:
         return end_with(TUS_DESTINATION, "there is no Tus creation here; check the lift endpoint");
+    case 409:
+    case 422:
+        return end_with(TUS_RETRY, "it refuses to make this upload: ask Aurabox whether it was "
+                                   "ended there; cancel and retry sends it as a new one");
     case 413:
         return end_with(TUS_TOO_LARGE, "the upload is longer than the server takes");
     default:
@@ -236,7 +252,7 @@ static bool is_foreign_page(const struct tus_answer *answer)
 struct tus_decision tus_next(const struct tus_asked *asked, const struct tus_answer *answer)
 {
     if (answer->failure != HTTP_OK)
-        return after_failure(answer->failure);
+        return after_failure(answer);
     if (is_foreign_page(answer))
         return end_with(TUS_DESTINATION, NOT_TUS);
     if (answer->status == 401 || answer->status == 403)
@@ -268,6 +284,16 @@ uint64_t tus_smaller_chunk(uint64_t sent)
 {
     uint64_t half = sent / 2;
     return half > TUS_SMALLEST_CHUNK ? half : TUS_SMALLEST_CHUNK;
+}
+
+bool tus_refuses_creation(int status)
+{
+    static const int others[] = {401, 407, 408, 413, 423, 425, 429}; /* of token, way, size, pace */
+    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
+        if (status == others[i])
+            return false;
+    }
+    return status >= 400 && status <= 499;
 }
 
 bool tus_list_names(const char *list, const char *item)

@@ -19,6 +19,10 @@
 /* Failures in one call of tus_upload_run without a byte acknowledged between them. */
 #define TUS_FRUITLESS_MAX 3
 
+/* A chunk of which nothing arrived is tried smaller, down to this: a proxy may give large requests
+ * too little time. Bytes. */
+#define TUS_LEAST_CHUNK (UINT64_C(256) * 1024)
+
 /* A Retry-After above this goes back to the caller, who can do other work. Milliseconds. */
 #define TUS_PATIENCE_MS 1000
 
@@ -42,6 +46,7 @@ struct tus_asked {
 /* What a response says, as far as the protocol cares. */
 struct tus_answer {
     enum http_failure failure; /* HTTP_OK: the rest holds */
+    bool reached;              /* with a failure: the request may have come to the server */
     int status;
     bool speaks_tus;        /* Tus-Resumable is there */
     bool is_html;           /* Content-Type says text/html */
@@ -76,6 +81,9 @@ struct tus_decision tus_next(const struct tus_asked *asked, const struct tus_ans
 
 /* The chunk to try after a 413 for a body of `sent` bytes; less than `sent`. */
 uint64_t tus_smaller_chunk(uint64_t sent);
+
+/* Whether the status, to a creation, says that the request itself is at fault. */
+bool tus_refuses_creation(int status);
 
 /* Whether a comma-separated list such as Tus-Extension names `item`. */
 bool tus_list_names(const char *list, const char *item);

@@ -26,6 +26,7 @@ struct driver {
     enum tus_question question;
     uint64_t sent;       /* body of the PATCH that was sent */
     uint64_t high_water; /* the highest offset acknowledged; only more than this is progress */
+    uint64_t failed_at;  /* where a PATCH began that failed; UINT64_MAX: none did just now */
     unsigned fruitless;
     bool overrides;
     int64_t pause_ms;
@@ -48,6 +49,7 @@ static int driver_init(struct driver *driver, struct tus_upload *upload, int64_t
     driver->upload = upload;
     driver->name = upload_name(upload);
     driver->high_water = upload->url[0] != '\0' ? upload->offset : 0;
+    driver->failed_at = UINT64_MAX;
     driver->pause_ms = pause_ms;
     return exchange_init(&driver->exchange, upload);
 }
@@ -90,16 +92,25 @@ static void note_difference(const struct driver *driver, uint64_t offset)
                  offset, upload->length);
 }
 
+/* A server that takes bytes and loses them again, for ever, must not look like one that goes on. */
+static void lose(struct tus_upload *upload)
+{
+    upload->lost = true;
+    upload->progressed = false;
+}
+
 static int acknowledge(struct driver *driver, uint64_t offset)
 {
     struct tus_upload *upload = driver->upload;
     bool changed = offset != upload->offset;
     if (driver->question == TUS_QUESTION_OFFSET)
         note_difference(driver, offset);
+    if (offset < upload->offset)
+        lose(upload);
     if (offset > driver->high_water) {
         driver->high_water = offset;
         driver->fruitless = 0;
-        upload->progressed = true;
+        upload->progressed = !upload->lost;
         upload->token_renewed = false;
     }
     upload->offset = offset;
@@ -195,8 +206,9 @@ static bool end(struct driver *driver, const struct tus_decision *decision,
         log_warning("tus", "upload %s: %s", driver->name, upload->text);
         upload->url[0] = '\0';
         upload->offset = 0;
+        lose(upload);
     }
-    if (decision->outcome == TUS_RETRY)
+    if (decision->outcome == TUS_RETRY || decision->outcome == TUS_AWAY)
         upload->retry_after_ms = driver->exchange.answer.retry_after_ms;
     return true;
 }
@@ -225,7 +237,7 @@ static bool again(struct driver *driver, const struct tus_decision *decision,
     exchange_explain(&driver->exchange, driver->question, decision->reason);
     if (++driver->fruitless >= TUS_FRUITLESS_MAX) {
         upload->retry_after_ms = driver->exchange.answer.retry_after_ms;
-        *outcome = TUS_RETRY;
+        *outcome = decision->outcome;
         return true;
     }
     log_info("tus", "upload %s: %s; trying again (%u of %d)", driver->name, upload->text,
@@ -234,9 +246,23 @@ static bool again(struct driver *driver, const struct tus_decision *decision,
         *outcome = stopped(upload);
         return true;
     }
+    if (driver->question == TUS_QUESTION_SEND && decision->action == TUS_ACTION_WAIT)
+        driver->failed_at = upload->offset;
     if (decision->action != TUS_ACTION_RESEND)
         driver->question = upload->url[0] != '\0' ? TUS_QUESTION_OFFSET : TUS_QUESTION_CREATE;
     return false;
+}
+
+/* Nothing of the last PATCH arrived. */
+static void shrink(struct driver *driver)
+{
+    struct tus_upload *upload = driver->upload;
+    uint64_t quarter = driver->sent / 4;
+    if (driver->sent <= TUS_LEAST_CHUNK)
+        return;
+    upload->chunk_size = quarter > TUS_LEAST_CHUNK ? quarter : TUS_LEAST_CHUNK;
+    log_info("tus", "upload %s: nothing of %" PRIu64 " bytes arrived; trying %" PRIu64 " at a time",
+             driver->name, driver->sent, upload->chunk_size);
 }
 
 static bool send_on(struct driver *driver, const struct tus_decision *decision,
@@ -253,6 +279,9 @@ static bool send_on(struct driver *driver, const struct tus_decision *decision,
         *outcome = TUS_DONE;
         return true;
     }
+    if (driver->failed_at == upload->offset)
+        shrink(driver);
+    driver->failed_at = UINT64_MAX;
     driver->question = TUS_QUESTION_SEND;
     return false;
 }
@@ -313,6 +342,9 @@ enum tus_outcome tus_upload_drive(struct tus_upload *upload, int64_t pause_ms)
             break;
         }
         ask(&driver);
+        upload->refused = driver.question == TUS_QUESTION_CREATE &&
+                          driver.exchange.answer.failure == HTTP_OK &&
+                          tus_refuses_creation(driver.exchange.answer.status);
         struct tus_decision decision = decide(&driver);
         if (act(&driver, &decision, &outcome))
             break;

@@ -269,13 +269,13 @@ three_studies() {
 # The lift config is fetched before each try, and its answer must not end the pause.
 @test "a destination that refuses init, or a Tus server that is none, is probed ever more rarely" {
     local fault
-    for fault in 'POST /uploader/upload/init:403:7' 'POST /files:html:7'; do
+    for fault in 'POST /uploader/upload/init:403:5' 'POST /files:html:5'; do
         sandbox_start --fault "$fault"
         config_write
-        bridge_start --set upload.retry.ceiling=1m
+        bridge_start --set upload.retry.first=500ms --set upload.retry.ceiling=1m
         three_studies
         # At the first delay for ever, this line would never come.
-        wait_until 40 grep -q 'destination main is paused.*next try in [3-9] s' "$WORLD/bridge.log"
+        wait_until 40 grep -q 'destination main is paused.*next try in [2-9] s' "$WORLD/bridge.log"
         # A probe each, and what was under way when the pause began.
         [ "$(sandbox_count '"/api/uploader/config"')" -le 14 ]
         wait_until 40 studies_are completed 3
@@ -289,7 +289,7 @@ three_studies() {
 }
 
 @test "a study that Aurabox alone refuses is not the probe again before others were" {
-    sandbox_start --fault 'POST /uploader/upload/start:404:3'
+    sandbox_start --fault 'POST /uploader/upload/start:403:3'
     bridge_start --set upload.retry.first=2s --set upload.retry.ceiling=10s
     three_studies
     each_paused_it_once() {
@@ -387,6 +387,51 @@ PYTHON
     wait_until 20 studies_are cancelled 1
     [[ "$(studies_query '.studies[0].reason')" == *"may have taken it"* ]]
     [ "$(sandbox_count '"/api/uploader/upload/cancel"')" = 0 ]
+}
+
+reason_says() { [[ "$(studies_query '.studies[0].reason')" == *"$1"* ]]; }
+
+@test "a study that Aurabox has whole and does not take can be cancelled, and retried as a new upload" {
+    sandbox_start --fault 'POST /uploader/upload/complete:409:*'
+    bridge_start
+    send "$(ct)"
+    wait_until 20 reason_says 'it has every byte and does not take them'
+    studies_are confirming 1
+    local before
+    before=$(studies_query '.studies[0].upload_id')
+    bridge cancel S1
+    wait_until 20 studies_are cancelled 1
+    [ "$(sandbox_count '"/api/uploader/upload/cancel"')" = 1 ]
+    sandbox_stop
+    sandbox_start
+    bridge retry S1
+    wait_until 20 studies_are completed 1
+    [ "$(studies_query '.studies[0].upload_id')" != "$before" ]
+    [ "$(grep -c '^received study' "$WORLD/sandbox.log")" = 1 ]
+}
+
+@test "what Aurabox took, and threw away before that was heard, is not completed twice: a person decides" {
+    sandbox_start --fault 'POST /uploader/upload/complete:drop' --fault 'HEAD:404:*'
+    bridge_start
+    send "$(ct)"
+    wait_until 30 reason_says 'ask Aurabox whether it was ended there'
+    [ "$(grep -c '^received study' "$WORLD/sandbox.log")" = 1 ]
+    bridge cancel S1
+    wait_until 20 studies_are cancelled 1
+    reason_says 'may have taken it as complete before'
+    ! grep -q 'upload/cancel\|upload/error' "$WORLD/cloud/requests.jsonl"
+}
+
+@test "retry and a reload try a paused destination now" {
+    SANDBOX_URL=http://127.0.0.1:9/api bridge_start --set upload.retry.first=1h \
+        --set upload.retry.ceiling=1h
+    send "$(ct)"
+    paused() { [ "$(grep -c 'destination main is paused' "$WORLD/bridge.log")" = "$1" ]; }
+    wait_until 20 paused 1
+    bridge retry S1
+    wait_until 20 paused 2
+    kill -HUP "$BRIDGE_PID"
+    wait_until 20 paused 3
 }
 
 # second_destination: as main, but at URL; CLINIC_A's studies go there.

@@ -10,9 +10,16 @@ function(aurabridge_world_test name label)
     ENVIRONMENT "${AURABRIDGE_WORLD}")
 endfunction()
 
+find_program(AURABRIDGE_PYTHON python3 REQUIRED)
+add_test(NAME integration_bad_week
+  COMMAND ${AURABRIDGE_PYTHON} ${CMAKE_CURRENT_LIST_DIR}/bad_week.py $<TARGET_FILE:aurabridge>)
+set_tests_properties(integration_bad_week PROPERTIES TIMEOUT 1800 LABELS integration)
+
 aurabridge_world_test(bridge integration)
 aurabridge_world_test(newcomer integration)
 aurabridge_world_test(regressions integration)
 aurabridge_world_test(files integration)
+aurabridge_world_test(audit integration)
 aurabridge_world_test(delivery_tus integration)
 aurabridge_world_test(memory release)
+aurabridge_world_test(pressure integration)

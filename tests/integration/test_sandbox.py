@@ -500,9 +500,144 @@ class Faults(SandboxCase):
         self.assertEqual(client.patch(path, 0, b"x" * 150).status, 204)
         self.assertEqual(client.offset(path), 150)
 
+    def test_truncate_does_the_work(self):
+        box = self.sandbox("POST /uploader/upload/complete:truncate:5", "PATCH:truncate:0",
+                           "GET /uploader/config:truncate:20")
+        client = box.client()
+        client.exchange()
+        with self.assertRaises(http.client.IncompleteRead) as cut:
+            client.config()
+        self.assertEqual(len(cut.exception.partial), 20)
+        client, upload_id = self.started(box)
+        data = aurabox.archive()
+        path = client.create(upload_id, len(data)).headers["location"]
+        with self.assertRaises(http.client.IncompleteRead):
+            client.patch(path, 0, data)
+        self.assertEqual(client.offset(path), len(data))
+        with self.assertRaises(http.client.IncompleteRead):
+            client.upload("complete", upload_id, assembly_id="a")
+        self.assertEqual(client.state()["uploads"][-1]["state"], "completed")
+
+    def test_answers_without_end(self):
+        box = self.sandbox("GET /uploader/config:endless", "GET /uploader/config:drip:20")
+        client = box.client()
+        client.exchange()
+        headers = {"Accept": "application/json", "X-Api-Key": KEY,
+                   "Authorization": "Bearer " + client.token}
+        for at_least in (1000000, 5):
+            connection = http.client.HTTPConnection(client.base.netloc, timeout=30)
+            connection.request("GET", "/api/uploader/config", headers=headers)
+            answer = connection.getresponse()
+            self.assertEqual((answer.status, answer.read(at_least)), (200, b" " * at_least))
+            connection.close()
+        self.assertEqual(client.config().status, 200)
+
+    def test_hang_and_stop(self):
+        box = self.sandbox("POST /uploader/upload/start:hang", "HEAD:hang", "GET:hang:*")
+        client = box.client()
+        connection = socket.create_connection((client.base.hostname, client.base.port), timeout=30)
+        connection.sendall(b"GET /api/uploader/config HTTP/1.1\r\nHost: a\r\n\r\n")
+        connection.settimeout(0.5)
+        with self.assertRaises(socket.timeout):
+            connection.recv(1)
+        connection.close()
+        with socket.create_connection((client.base.hostname, client.base.port)) as connection:
+            connection.sendall(b"GET /api/uploader/config HTTP/1.1\r\nHost: a\r\n\r\n")
+            begun = time.monotonic()
+            box.process.terminate()  # does not wait for those that hang
+            box.process.wait(timeout=20)
+            self.assertLess(time.monotonic() - begun, 10)
+
+    def test_revoke_is_of_the_token_that_is_sent(self):
+        box = self.sandbox("POST /uploader/upload/start:revoke", "PATCH:revoke")
+        client = box.client()
+        client.exchange()
+        client.config()
+        upload_id = str(uuid.uuid4())
+        client.call("POST", "/uploader/upload/init", aurabox.manifest(upload_id))
+        self.assertEqual(client.upload("start", upload_id, assembly_id="a").status, 401)
+        self.assertEqual(client.upload("start", upload_id, assembly_id="a").status, 401)
+        client.exchange()
+        self.assertEqual(client.upload("start", upload_id, assembly_id="a").status, 200)
+        data = aurabox.archive()
+        path = client.create(upload_id, len(data)).headers["location"]
+        self.assertEqual(client.patch(path, 0, data).status, 401)
+        self.assertEqual(client.tus("HEAD", path).status, 401)
+        client.config()
+        self.assertEqual(client.patch(path, 0, data).status, 204)
+
+    def test_forget_and_rewind(self):
+        box = self.sandbox("POST /uploader/upload/complete:forget", "tus-rewind:100")
+        client, upload_id = self.started(box)
+        data = aurabox.archive()
+        path = client.create(upload_id, len(data)).headers["location"]
+        self.assertEqual(client.patch(path, 0, data[:200]).status, 204)
+        self.assertEqual(client.offset(path), 0)
+        self.assertEqual(client.patch(path, 0, data).status, 204)
+        self.assertEqual(client.upload("complete", upload_id, assembly_id="a").status, 404)
+        self.assertEqual(client.tus("HEAD", path).status, 410)
+        self.assertEqual(client.create(upload_id, 10).status, 400)
+        self.assertEqual(client.call("POST", "/uploader/upload/init",
+                                     aurabox.manifest(upload_id)).status, 200)
+        self.assertEqual(client.upload("start", upload_id, assembly_id="b").status, 200)
+        self.sent(client, upload_id, data)
+        self.assertEqual(client.upload("complete", upload_id, assembly_id="b").status, 200)
+
+    def test_faults_of_one_study(self):
+        box = self.sandbox("POST /uploader/upload/init@1.2.4:403", "HEAD@1.2.4:500:*",
+                           "POST /files@1.2.4:423", "POST /uploader/upload/complete@1.2.4:502",
+                           "retry-after:0", "POST /uploader/upload/start@1.2.4:429")
+        data = {uid: aurabox.archive(study_uid=uid) for uid in ("1.2.3", "1.2.4")}
+        good, good_id = self.started(box)
+        bad, bad_id = box.client(), str(uuid.uuid4())
+        bad.exchange()
+        bad.config()
+        self.assertEqual([bad.call("POST", "/uploader/upload/init",
+                                   aurabox.manifest(bad_id, study_uid="1.2.4")).status
+                          for _ in range(2)], [403, 200])
+        limited = bad.upload("start", bad_id, assembly_id="a")
+        self.assertEqual((limited.status, limited.headers.get("retry-after")), (429, None))
+        self.assertEqual(bad.upload("start", bad_id, assembly_id="a").status, 200)
+        path = self.sent(good, good_id, data["1.2.3"])
+        self.assertEqual(good.tus("HEAD", path).status, 200)
+        self.assertEqual(bad.create(bad_id, 10).status, 423)
+        path = self.sent(bad, bad_id, data["1.2.4"])
+        self.assertEqual(bad.tus("HEAD", path).status, 500)
+        self.assertEqual(good.upload("complete", good_id, assembly_id="a").status, 200)
+        self.assertEqual([bad.upload("complete", bad_id, assembly_id="a").status
+                          for _ in range(2)], [502, 200])
+
+    def test_faults_come_and_go_while_it_runs(self):
+        box = self.sandbox()
+        client = box.client()
+        client.exchange()
+        key = {"X-Api-Key": KEY}
+        self.assertEqual(client.request("POST", "/sandbox/faults", b"GET:404").status, 401)
+        self.assertEqual(client.request("DELETE", "/sandbox/faults").status, 401)
+        self.assertEqual(client.config().status, 200)
+        self.assertEqual(client.request("POST", "/sandbox/faults", b"GET:404:*\nPOST:503:*\n",
+                                        key).status, 204)
+        self.assertEqual(client.config().status, 404)
+        self.assertEqual(client.exchange().status, 503)
+        refused = client.request("POST", "/sandbox/faults", b"skew:5", key)
+        self.assertEqual(refused.status, 400)
+        self.assertIn("skew", refused.text())
+        self.assertEqual(client.request("DELETE", "/sandbox/faults", headers=key).status, 204)
+        self.assertEqual(client.config().status, 200)
+
+    def test_behind_a_proxy_that_speaks_tls(self):
+        box = self.sandbox("tus-location:absolute")
+        client, upload_id = self.started(box)
+        answer = client.call("GET", "/uploader/config", X_Forwarded_Proto="https")
+        self.assertEqual(answer.json()["lift"]["endpoint"],
+                         "https://%s/files/" % client.base.netloc)
+        location = client.create(upload_id, 10).headers["location"]
+        self.assertTrue(location.startswith("http://"))
+
     def test_bad_texts_are_refused(self):
         for text in ("", "POST", "POST /x:999", "PATCH:cut", "PATCH:cut:x", "skew:soon",
-                     "POST /x:503:0", "a:b:c:d:e", "tus-lose", "tus-location:nowhere"):
+                     "POST /x:503:0", "a:b:c:d:e", "tus-lose", "tus-location:nowhere",
+                     "tus-rewind:x", "HEAD@:hang", "GET:truncate"):
             with self.subTest(text):
                 process = subprocess.run(
                     PROGRAM + ["--listen", "127.0.0.1:0", "--directory", tempfile.gettempdir(),

@@ -19,16 +19,37 @@ world_setup() {
 }
 
 world_teardown() {
-    local pid
+    local pid failed=0
     for pid in $BRIDGE_PID $SANDBOX_PID ${EXTRA_PIDS:-}; do
         kill -9 "$pid" 2>/dev/null && wait "$pid" 2>/dev/null
     done
+    [ -z "${BATS_TEST_COMPLETED:-}" ] || world_audit || failed=1
+    if [ -n "${WORLD_DISK:-}" ]; then
+        umount "$WORLD_DISK" || umount -l "$WORLD_DISK"
+    fi
     if [ -z "${BATS_TEST_COMPLETED:-}" ] && [ -n "${WORLD:-}" ]; then
         echo "--- bridge" && tail -n 60 "$WORLD/bridge.log" 2>/dev/null
         echo "--- sandbox" && tail -n 30 "$WORLD/sandbox.log" 2>/dev/null
     fi
     rm -rf "$WORLD"
-    return 0
+    return $failed
+}
+
+# After every case, whatever it did, and after the kill that ended it: everything that was
+# acknowledged is accounted for. A test that breaks the spool on purpose says WORLD_AUDIT=no.
+world_audit() {
+    [ -f "$WORLD/spool/ledger.sqlite" ] && [ "${WORLD_AUDIT:-yes}" = yes ] || return 0
+    config_write # a test may have broken its own
+    bridge audit >"$WORLD/audit.txt" 2>&1 || { cat "$WORLD/audit.txt"; return 1; }
+}
+
+# small_disk SIZE: the spool stands on a file system of its own, of so many bytes (64m).
+small_disk() {
+    mount -t tmpfs -o "size=$1" tmpfs "$WORLD/spool" || {
+        echo "this test mounts a tmpfs for the spool and cannot: run it as root (CAP_SYS_ADMIN)" >&2
+        return 1
+    }
+    WORLD_DISK=$WORLD/spool
 }
 
 # wait_until SECONDS COMMAND…: polls for a state; fails when it does not come. The seconds are those

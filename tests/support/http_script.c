@@ -108,7 +108,7 @@ static bool read_head(struct connection *connection, struct http_script_request 
 }
 
 static bool read_body(struct connection *connection, struct http_script_request *request,
-                      uint64_t most)
+                      uint64_t most, unsigned rate)
 {
     static const size_t block_size = 65536;
     size_t digits = 0;
@@ -122,6 +122,8 @@ static bool read_body(struct connection *connection, struct http_script_request 
         if (got <= 0 || buffer_append(&request->body, block, (size_t)got) != 0)
             break;
         left -= (uint64_t)got;
+        if (rate > 0)
+            (void)usleep((useconds_t)((uint64_t)got * 1000000 / rate));
     }
     free(block);
     return left == 0;
@@ -138,7 +140,7 @@ static bool respond(struct connection *connection, const struct http_script_step
     if (step->status == 0)
         return true;
     int length = 0;
-    if (step->ending == SCRIPT_ENDLESS || step->status == 204)
+    if (step->ending == SCRIPT_ENDLESS || step->ending == SCRIPT_DRIP || step->status == 204)
         length = snprintf(head, sizeof head, "HTTP/1.1 %d Scripted\r\n%s\r\n", step->status,
                           step->headers ? step->headers : "");
     else
@@ -156,6 +158,11 @@ static void end(struct connection *connection, const struct http_script_step *st
     case SCRIPT_ENDLESS:
         while (transmit(connection, step->body, strlen(step->body)))
             continue;
+        break;
+    case SCRIPT_DRIP:
+        for (size_t i = 0; transmit(connection, step->body + i, 1);
+             i = (i + 1) % strlen(step->body))
+            (void)usleep(20000);
         break;
     case SCRIPT_HANG:
         while (receive(connection, &byte, 1) == 1)
@@ -207,8 +214,9 @@ static bool serve(struct connection *connection)
     (void)pthread_mutex_lock(&script->lock);
     unsigned number = script->request_count;
     uint64_t most = number < script->step_count ? script->steps[number].body_taken : 0;
+    unsigned rate = number < script->step_count ? script->steps[number].body_rate : 0;
     (void)pthread_mutex_unlock(&script->lock);
-    bool whole = read_body(connection, &heard, most);
+    bool whole = read_body(connection, &heard, most, rate);
     struct http_script_request *place = next_request(connection, &heard, &step);
     if (!place) {
         buffer_free(&heard.headers);

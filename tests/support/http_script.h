@@ -13,6 +13,7 @@ enum http_script_ending {
     SCRIPT_RESET,   /* reset (RST) after the response */
     SCRIPT_HANG,    /* nothing more comes, until the peer closes or the script is stopped */
     SCRIPT_ENDLESS, /* `body` again and again, until the peer closes */
+    SCRIPT_DRIP,    /* the same, a byte every 20 ms */
 };
 
 /* The script ends with a step that has neither status nor raw. */
@@ -23,6 +24,7 @@ struct http_script_step {
     const char *raw;     /* … or these bytes are sent as they are */
     enum http_script_ending ending;
     uint64_t body_taken;           /* of the request, before the step is played; 0: all */
+    unsigned body_rate;            /* bytes a second at which it is read; 0: as they come */
     void (*before)(void *context); /* called before the response; null: nothing */
     void *context;
 };

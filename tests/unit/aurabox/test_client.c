@@ -2,6 +2,7 @@
  * and that no text holds a secret or patient data. */
 #include "aurabridge/aurabox.h"
 
+#include "failure_text.h"
 #include "http_script.h"
 #include "suite.h"
 #include "tls_server.h"
@@ -214,9 +215,11 @@ static void test_every_call(void)
     CU_ASSERT_STRING_EQUAL(lift.assembly_id, "a7");
     CU_ASSERT_STRING_EQUAL(lift.mode, "bulk");
     CU_ASSERT_EQUAL(json_set_string(body, "upload_id", UPLOAD), 0);
-    CU_ASSERT_EQUAL(aurabox_init(fixture.client, body, study_id, &fixture.reply), AURABOX_OK);
+    CU_ASSERT_EQUAL(aurabox_init(fixture.client, body, false, study_id, &fixture.reply),
+                    AURABOX_OK);
     CU_ASSERT_STRING_EQUAL(study_id, "internal-7");
-    CU_ASSERT_EQUAL(aurabox_start(fixture.client, UPLOAD, ASSEMBLY, &fixture.reply), AURABOX_OK);
+    CU_ASSERT_EQUAL(aurabox_start(fixture.client, UPLOAD, ASSEMBLY, false, &fixture.reply),
+                    AURABOX_OK);
     CU_ASSERT_EQUAL(aurabox_complete(fixture.client, UPLOAD, ASSEMBLY, false, &fixture.reply),
                     AURABOX_OK);
     CU_ASSERT_EQUAL(aurabox_error(fixture.client, UPLOAD, "why", &fixture.reply), AURABOX_OK);
@@ -296,6 +299,12 @@ static const struct outcome_case complete_cases[] = {
      "403: the text; check that service_api_key"},
     {{.status = 404, .headers = JSON, .body = MESSAGE},
      false,
+     AURABOX_FORGOTTEN,
+     true,
+     -1,
+     "404: the text; it does not know the upload"},
+    {{.status = 404, .headers = HTML, .body = "<html>"},
+     false,
      AURABOX_DESTINATION,
      true,
      -1,
@@ -351,7 +360,25 @@ static const struct outcome_case complete_cases[] = {
      false,
      -1,
      "captive portal or proxy"},
-    {{.raw = "", .ending = SCRIPT_CLOSE}, false, AURABOX_RETRY, false, -1, "connecting to http://"},
+    {{.raw = "", .ending = SCRIPT_CLOSE}, false, AURABOX_RETRY, false, -1, "broke off"},
+    {{.raw = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n", .ending = SCRIPT_CLOSE},
+     false,
+     AURABOX_RETRY,
+     false,
+     -1,
+     "broke off in its header"},
+    {{.status = 511, .headers = HTML, .body = "<html>"},
+     false,
+     AURABOX_DESTINATION,
+     true,
+     -1,
+     "captive portal"},
+    {{.status = 413, .headers = HTML, .body = "<html>"},
+     false,
+     AURABOX_RETRY,
+     true,
+     -1,
+     "raise the request size limit"},
     {{.status = 200, .body = "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx", .ending = SCRIPT_ENDLESS},
      false,
      AURABOX_DESTINATION,
@@ -365,6 +392,93 @@ static const struct outcome_case complete_cases[] = {
      -1,
      "line break  [1m"},
 };
+
+/* ---- what a refusal means, by call ---- */
+
+#define ABOUT_ID "{\"errors\":{\"upload_id\":[\"the text\"]}}"
+#define OTHER    "{\"errors\":{\"studies\":[\"the text\"]}}"
+enum lifecycle_call { INIT, START, COMPLETE, FAIL, WITHDRAW };
+
+static const struct {
+    enum lifecycle_call call;
+    int status;
+    const char *body;
+    enum aurabox_outcome first, repeated;
+} refusals[] = {
+    {INIT, 404, MESSAGE, AURABOX_DESTINATION, AURABOX_DESTINATION},
+    {INIT, 409, MESSAGE, AURABOX_RETRY, AURABOX_CONFLICT},
+    {INIT, 409, "<html>", AURABOX_RETRY, AURABOX_RETRY},
+    {INIT, 410, MESSAGE, AURABOX_DESTINATION, AURABOX_DESTINATION},
+    {INIT, 422, ABOUT_ID, AURABOX_REJECTED, AURABOX_CONFLICT},
+    {INIT, 422, OTHER, AURABOX_REJECTED, AURABOX_REJECTED},
+    {INIT, 422, MESSAGE, AURABOX_REJECTED, AURABOX_REJECTED},
+    {INIT, 400, ABOUT_ID, AURABOX_REJECTED, AURABOX_REJECTED},
+    {START, 400, MESSAGE, AURABOX_REJECTED, AURABOX_REJECTED},
+    {START, 404, MESSAGE, AURABOX_FORGOTTEN, AURABOX_FORGOTTEN},
+    {START, 404, "<html>", AURABOX_DESTINATION, AURABOX_DESTINATION},
+    {START, 409, MESSAGE, AURABOX_RETRY, AURABOX_CONFLICT},
+    {START, 410, MESSAGE, AURABOX_FORGOTTEN, AURABOX_FORGOTTEN},
+    {START, 422, ABOUT_ID, AURABOX_FORGOTTEN, AURABOX_FORGOTTEN},
+    {START, 422, OTHER, AURABOX_REJECTED, AURABOX_CONFLICT},
+    {COMPLETE, 404, MESSAGE, AURABOX_FORGOTTEN, AURABOX_CONFLICT},
+    {COMPLETE, 404, "<html>", AURABOX_DESTINATION, AURABOX_DESTINATION},
+    {COMPLETE, 409, MESSAGE, AURABOX_RETRY, AURABOX_CONFLICT},
+    {COMPLETE, 410, MESSAGE, AURABOX_FORGOTTEN, AURABOX_CONFLICT},
+    {COMPLETE, 422, ABOUT_ID, AURABOX_FORGOTTEN, AURABOX_CONFLICT},
+    {COMPLETE, 422, OTHER, AURABOX_REJECTED, AURABOX_CONFLICT},
+    {FAIL, 404, MESSAGE, AURABOX_FORGOTTEN, AURABOX_FORGOTTEN},
+    {WITHDRAW, 404, MESSAGE, AURABOX_FORGOTTEN, AURABOX_FORGOTTEN},
+};
+
+static enum aurabox_outcome make_call(struct fixture *fixture, enum lifecycle_call call,
+                                      bool repeated)
+{
+    struct aurabox_client *client = fixture->client;
+    struct aurabox_reply *reply = &fixture->reply;
+    char study_id[128];
+    struct json *body = json_new_object();
+    enum aurabox_outcome outcome = AURABOX_STOPPED;
+    switch (call) {
+    case INIT:
+        outcome = aurabox_init(client, body, repeated, study_id, reply);
+        break;
+    case START:
+        outcome = aurabox_start(client, UPLOAD, ASSEMBLY, repeated, reply);
+        break;
+    case COMPLETE:
+        outcome = aurabox_complete(client, UPLOAD, ASSEMBLY, repeated, reply);
+        break;
+    case FAIL:
+        outcome = aurabox_error(client, UPLOAD, "why", reply);
+        break;
+    case WITHDRAW:
+        outcome = aurabox_cancel(client, UPLOAD, reply);
+        break;
+    }
+    json_free(body);
+    return outcome;
+}
+
+static void test_refusals_by_call(void)
+{
+    for (size_t i = 0; i < 2 * sizeof refusals / sizeof refusals[0]; i++) {
+        const struct http_script_step steps[] = {
+            EXCHANGED,
+            {.status = refusals[i / 2].status, .headers = JSON, .body = refusals[i / 2].body},
+            END};
+        bool repeated = i % 2;
+        struct fixture fixture;
+        set_up(&fixture, steps);
+        enum aurabox_outcome outcome = make_call(&fixture, refusals[i / 2].call, repeated);
+        enum aurabox_outcome expected = repeated ? refusals[i / 2].repeated : refusals[i / 2].first;
+        if (outcome != expected)
+            printf("\nrow %zu, %s: %d %s\n", i / 2, repeated ? "repeated" : "first", (int)outcome,
+                   fixture.reply.text);
+        CU_ASSERT_EQUAL(outcome, expected);
+        CU_ASSERT_TRUE(fixture.reply.answered); /* it had no effect */
+        tear_down(&fixture);
+    }
+}
 
 static void test_outcomes(void)
 {
@@ -488,6 +602,12 @@ static const struct {
     {{.status = 401, .headers = "Date: Tue, 24 Nov 2026 10:01:59 GMT\r\n"},
      AURABOX_DESTINATION,
      "check app_id"},
+    {{.status = 400, .headers = "Date: Tue, 24 Nov 2026 10:10:00 GMT\r\n"},
+     AURABOX_DESTINATION,
+     "clocks differ"},
+    {{.status = 404, .headers = "Date: Tue, 24 Nov 2026 10:10:00 GMT\r\n"},
+     AURABOX_DESTINATION,
+     "check api_base_url"},
     {{.status = 422, .headers = JSON, .body = MESSAGE}, AURABOX_DESTINATION, "the text"},
     {{.status = 429, .headers = "Retry-After: 3\r\n"}, AURABOX_RETRY, "429"},
     {{.status = 500}, AURABOX_RETRY, "500"},
@@ -528,7 +648,8 @@ static void test_token_is_renewed_once_on_401(void)
     struct fixture fixture;
     char value[64];
     set_up(&fixture, good);
-    CU_ASSERT_EQUAL(aurabox_start(fixture.client, UPLOAD, ASSEMBLY, &fixture.reply), AURABOX_OK);
+    CU_ASSERT_EQUAL(aurabox_start(fixture.client, UPLOAD, ASSEMBLY, false, &fixture.reply),
+                    AURABOX_OK);
     CU_ASSERT_EQUAL(aurabox_cancel(fixture.client, UPLOAD, &fixture.reply), AURABOX_OK);
     CU_ASSERT_EQUAL(http_script_count(fixture.script), 5);
     CU_ASSERT_STRING_EQUAL(http_script_header(http_script_request(fixture.script, 4),
@@ -536,7 +657,7 @@ static void test_token_is_renewed_once_on_401(void)
                            "Bearer aubt_two");
     tear_down(&fixture);
     set_up(&fixture, bad);
-    CU_ASSERT_EQUAL(aurabox_start(fixture.client, UPLOAD, ASSEMBLY, &fixture.reply),
+    CU_ASSERT_EQUAL(aurabox_start(fixture.client, UPLOAD, ASSEMBLY, false, &fixture.reply),
                     AURABOX_DESTINATION);
     CU_ASSERT_EQUAL(http_script_count(fixture.script), 4);
     tear_down(&fixture);
@@ -636,7 +757,8 @@ static void test_patient_data_is_taken_out(void)
     struct json *body = NULL;
     CU_ASSERT_EQUAL_FATAL(json_parse(&body, text, sizeof text - 1, NULL), 0);
     set_up(&fixture, steps);
-    CU_ASSERT_EQUAL(aurabox_init(fixture.client, body, study_id, &fixture.reply), AURABOX_REJECTED);
+    CU_ASSERT_EQUAL(aurabox_init(fixture.client, body, false, study_id, &fixture.reply),
+                    AURABOX_REJECTED);
     CU_ASSERT_PTR_NOT_NULL(
         strstr(fixture.reply.text, "is odd, as are *** and ****; Doer is fine."));
     CU_ASSERT_PTR_NULL(strstr(fixture.reply.text, "JOHN"));
@@ -644,10 +766,58 @@ static void test_patient_data_is_taken_out(void)
     tear_down(&fixture);
 }
 
+/* The text is cut at some place; a name or credential that stands across it must not be left in
+ * half. */
+static void test_nothing_is_left_at_the_cut(void)
+{
+    static const char *const said[] = {"Featherstonehaugh^Zoe", "test-service-key-0123456789",
+                                       "test-secret-0123456789", "aubt_test-token-0123456789"};
+    static const char *const parts[] = {"Feather", "test-ser", "test-sec", "aubt_test"};
+    static const char text[] = "{\"context\":{\"name\":\"Featherstonehaugh^Zoe\"}}";
+    struct json *body = NULL;
+    CU_ASSERT_EQUAL_FATAL(json_parse(&body, text, sizeof text - 1, NULL), 0);
+    struct json *answer = json_new_object();
+    for (size_t i = 0; i < sizeof said / sizeof *said; i++) {
+        for (unsigned before = 270; before < 298; before++) {
+            char message[512];
+            char out[300];
+            const struct redaction sent = {.body = body, .secrets = {said[1], said[2], said[3]}};
+            (void)snprintf(message, sizeof message, "%*s%s is not known", (int)before, " ",
+                           said[i]);
+            CU_ASSERT_EQUAL(json_set_string(answer, "message", message), 0);
+            failure_text_read(out, sizeof out, answer, &sent);
+            CU_ASSERT_EQUAL(strlen(out), sizeof out - 1);
+            CU_ASSERT_PTR_NULL(strstr(out, parts[i]));
+            CU_ASSERT_PTR_NOT_NULL(strchr(out, '*'));
+        }
+    }
+    json_free(answer);
+    json_free(body);
+}
+
+static void test_secrets_are_taken_out(void)
+{
+    static const struct http_script_step steps[] = {
+        EXCHANGED,
+        {.status = 500,
+         .headers = JSON,
+         .body = "{\"message\":\"key=service-key, secret=(app-secret), bearer:aubt_one!\"}"},
+        END};
+    struct fixture fixture;
+    set_up(&fixture, steps);
+    CU_ASSERT_EQUAL(aurabox_start(fixture.client, UPLOAD, ASSEMBLY, false, &fixture.reply),
+                    AURABOX_RETRY);
+    CU_ASSERT_PTR_NULL(strstr(fixture.reply.text, "service-key"));
+    CU_ASSERT_PTR_NULL(strstr(fixture.reply.text, "app-secret"));
+    CU_ASSERT_PTR_NULL(strstr(fixture.reply.text, "aubt_"));
+    CU_ASSERT_PTR_NOT_NULL(strstr(fixture.reply.text, "key=*"));
+    tear_down(&fixture);
+}
+
 static CU_TestInfo cases[] = {SUITE_CASE(test_every_call),
+                              SUITE_CASE(test_refusals_by_call),
                               SUITE_CASE(test_outcomes),
                               SUITE_CASE(test_config_fields),
-                              SUITE_CASE(test_config_with_a_lift_endpoint_in_the_clear),
                               SUITE_CASE(test_config_with_a_lift_endpoint_in_the_clear),
                               SUITE_CASE(test_exchange),
                               SUITE_CASE(test_token_is_renewed_once_on_401),
@@ -656,6 +826,8 @@ static CU_TestInfo cases[] = {SUITE_CASE(test_every_call),
                               SUITE_CASE(test_stopped),
                               SUITE_CASE(test_unreachable_is_known_not_to_be_done),
                               SUITE_CASE(test_patient_data_is_taken_out),
+                              SUITE_CASE(test_nothing_is_left_at_the_cut),
+                              SUITE_CASE(test_secrets_are_taken_out),
                               CU_TEST_INFO_NULL};
 
 int main(void)

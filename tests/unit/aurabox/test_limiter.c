@@ -70,7 +70,7 @@ static int64_t take(struct aurabox_limiter *limiter, enum aurabox_bucket bucket,
 static void done(struct aurabox_limiter *limiter, enum aurabox_bucket bucket, unsigned ticket)
 {
     struct error err;
-    CU_ASSERT_EQUAL_FATAL(aurabox_limiter_done(limiter, bucket, ticket, 0, &err), 0);
+    CU_ASSERT_EQUAL_FATAL(aurabox_limiter_done(limiter, bucket, ticket, &err), 0);
 }
 
 /* Takes and ends as many as go at this moment. */
@@ -179,7 +179,7 @@ static void test_server_that_says_wait_closes_the_bucket(void)
     unsigned ticket = 0;
     now_ms = START_MS;
     CU_ASSERT_EQUAL(take(limiter, AURABOX_LIFECYCLE, &ticket), 0);
-    CU_ASSERT_EQUAL(aurabox_limiter_done(limiter, AURABOX_LIFECYCLE, ticket, 90000, &err), 0);
+    CU_ASSERT_EQUAL(aurabox_limiter_refused(limiter, AURABOX_LIFECYCLE, ticket, 90000, &err), 0);
     aurabox_limiter_close(limiter);
     limiter = open_limiter();
     CU_ASSERT_EQUAL(take(limiter, AURABOX_LIFECYCLE, &ticket), 90000);
@@ -190,6 +190,35 @@ static void test_server_that_says_wait_closes_the_bucket(void)
     CU_ASSERT_EQUAL(take(limiter, AURABOX_LIFECYCLE, &ticket), 90000);
     now_ms += 90000;
     CU_ASSERT_EQUAL(take(limiter, AURABOX_LIFECYCLE, &ticket), 0);
+    aurabox_limiter_close(limiter);
+    remove_files();
+}
+
+/* 429 without Retry-After: nobody calls for a while that doubles, but is no longer than a window.
+ */
+static void test_server_that_only_refuses_closes_the_bucket_ever_longer(void)
+{
+    static const int64_t closed_ms[] = {1000, 2000, 4000, 8000, 16000, 32000, 60000, 60000};
+    struct aurabox_limiter *limiter = open_limiter();
+    struct error err;
+    unsigned ticket = 0;
+    now_ms = START_MS;
+    for (size_t i = 0; i < sizeof closed_ms / sizeof closed_ms[0]; i++) {
+        CU_ASSERT_EQUAL(take(limiter, AURABOX_LIFECYCLE, &ticket), 0);
+        /* A Retry-After of nothing says nothing. */
+        CU_ASSERT_EQUAL(
+            aurabox_limiter_refused(limiter, AURABOX_LIFECYCLE, ticket, i % 2 ? -1 : 0, &err), 0);
+        CU_ASSERT_EQUAL(take(limiter, AURABOX_LIFECYCLE, &ticket), closed_ms[i]);
+        CU_ASSERT_EQUAL(take(limiter, AURABOX_CONFIG, &ticket), 0); /* the others are apart */
+        CU_ASSERT_EQUAL(aurabox_limiter_done(limiter, AURABOX_CONFIG, ticket, &err), 0);
+        now_ms += closed_ms[i];
+    }
+    /* An answer of another kind, and it begins anew. */
+    CU_ASSERT_EQUAL(take(limiter, AURABOX_LIFECYCLE, &ticket), 0);
+    CU_ASSERT_EQUAL(aurabox_limiter_done(limiter, AURABOX_LIFECYCLE, ticket, &err), 0);
+    CU_ASSERT_EQUAL(take(limiter, AURABOX_LIFECYCLE, &ticket), 0);
+    CU_ASSERT_EQUAL(aurabox_limiter_refused(limiter, AURABOX_LIFECYCLE, ticket, -1, &err), 0);
+    CU_ASSERT_EQUAL(take(limiter, AURABOX_LIFECYCLE, &ticket), 1000);
     aurabox_limiter_close(limiter);
     remove_files();
 }
@@ -301,14 +330,16 @@ static void test_no_window_holds_more(void)
     }
 }
 
-static CU_TestInfo cases[] = {SUITE_CASE(test_limits_per_bucket),
-                              SUITE_CASE(test_survives_reopen_and_other_keys_are_apart),
-                              SUITE_CASE(test_orphans_count_for_their_timeout),
-                              SUITE_CASE(test_clock_that_goes_back),
-                              SUITE_CASE(test_server_that_says_wait_closes_the_bucket),
-                              SUITE_CASE(test_damage_counts_as_full_for_a_window),
-                              SUITE_CASE(test_no_window_holds_more),
-                              CU_TEST_INFO_NULL};
+static CU_TestInfo cases[] = {
+    SUITE_CASE(test_limits_per_bucket),
+    SUITE_CASE(test_survives_reopen_and_other_keys_are_apart),
+    SUITE_CASE(test_orphans_count_for_their_timeout),
+    SUITE_CASE(test_clock_that_goes_back),
+    SUITE_CASE(test_server_that_says_wait_closes_the_bucket),
+    SUITE_CASE(test_server_that_only_refuses_closes_the_bucket_ever_longer),
+    SUITE_CASE(test_damage_counts_as_full_for_a_window),
+    SUITE_CASE(test_no_window_holds_more),
+    CU_TEST_INFO_NULL};
 
 int main(void)
 {

@@ -37,6 +37,17 @@ static void test_error_texts_nest(void)
     CU_ASSERT_EQUAL(strlen(err.text), ERROR_TEXT_MAX - 1);
 }
 
+static void test_error_is_one_line(void)
+{
+    struct error err;
+    error_set(&err, "{%s}", "a\nb\t\x7F\xC3\xA9");
+    CU_ASSERT_STRING_EQUAL(err.text, "{a?b??\xC3\xA9}");
+    error_wrap(&err, "key %s", "x\ry");
+    CU_ASSERT_STRING_EQUAL(err.text, "key x?y: {a?b??\xC3\xA9}");
+    error_errno(&err, 2, "opening %s", "x\ny");
+    CU_ASSERT_STRING_EQUAL(err.text, "opening x?y: No such file or directory");
+}
+
 static void test_log_lines_cannot_be_forged(void)
 {
     int ends[2];
@@ -186,9 +197,13 @@ static void test_files_are_published_whole(void)
     CU_ASSERT_EQUAL(fs_make_directory(path, &err), -1);
     CU_ASSERT_EQUAL(fs_remove(path, &err), 0);
     CU_ASSERT_EQUAL(fs_remove(path, &err), 0);
-    uint64_t free_bytes = 0;
-    CU_ASSERT_EQUAL(fs_free_bytes(&free_bytes, directory, &err), 0);
-    CU_ASSERT(free_bytes > 0);
+    struct fs_room room = {0, 0};
+    CU_ASSERT_EQUAL(fs_room(&room, directory, &err), 0);
+    CU_ASSERT(room.bytes > 0);
+    CU_ASSERT(room.files > 0);
+    CU_ASSERT_EQUAL(fs_try_room(path, 4096, &err), 0);
+    CU_ASSERT_EQUAL(fs_try_room(path, INT64_MAX / 2, &err), -1);
+    CU_ASSERT_EQUAL(access(path, F_OK), -1);
 }
 
 static void test_digests(void)
@@ -284,6 +299,7 @@ static void test_units(void)
 
 static CU_TestInfo cases[] = {
     SUITE_CASE(test_error_texts_nest),
+    SUITE_CASE(test_error_is_one_line),
     SUITE_CASE(test_log_lines_cannot_be_forged),
     SUITE_CASE(test_clock_texts),
     SUITE_CASE(test_buffer_keeps_its_maximum),

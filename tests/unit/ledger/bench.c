@@ -168,3 +168,29 @@ bool bench_adds_up(struct bench *bench)
         sum += totals.instances[state];
     return sum == totals.acknowledged;
 }
+
+static void note_finding(void *context, const struct ledger_finding *finding)
+{
+    struct found *found = context;
+    size_t used = strlen(found->words);
+    found->count++;
+    (void)snprintf(found->words + used, sizeof found->words - used, "%s S%lld: %s\n", finding->kind,
+                   (long long)finding->study_id, finding->text);
+}
+
+struct found bench_audit(struct bench *bench)
+{
+    struct found found = {0};
+    struct ledger_auditor auditor = {.deep = true, .found = note_finding, .context = &found};
+    if (ledger_audit(bench->ledger, &found.audit, &auditor, &bench->err) != 0)
+        fail("audit the ledger", &bench->err);
+    return found;
+}
+
+bool bench_is_sound(struct bench *bench)
+{
+    struct found found = bench_audit(bench);
+    if (found.count > 0)
+        printf("\n%s", found.words);
+    return found.count == 0;
+}

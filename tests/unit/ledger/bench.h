@@ -49,4 +49,14 @@ struct ledger_totals bench_totals(struct bench *bench);
 /* Whether what was acknowledged is where the totals say. */
 bool bench_adds_up(struct bench *bench);
 
+/* What a deep audit finds: how many things, and the words of the first ones, a line each. */
+struct found {
+    unsigned count;
+    char words[4096];
+    struct ledger_audit audit;
+};
+struct found bench_audit(struct bench *bench);
+/* Whether it finds nothing; else it prints what. */
+bool bench_is_sound(struct bench *bench);
+
 #endif

@@ -16,8 +16,11 @@
 #include <unistd.h>
 
 static atomic_uint syncs;
-static atomic_bool sync_fails;
-static atomic_bool disk_is_full;
+static atomic_int disk_is_full;  /* errno of a write, 0: it is not */
+static atomic_int sync_fails;    /* errno, 0: it does not */
+static atomic_bool file_is_full; /* the ledger file itself, not its log */
+static atomic_uint refused_to_file;
+static atomic_bool files_cannot_grow;
 static atomic_bool disk_is_slow;
 static atomic_bool disk_is_fast; /* says that it has synced */
 
@@ -25,7 +28,7 @@ int fdatasync(int fd)
 {
     atomic_fetch_add(&syncs, 1);
     if (atomic_load(&sync_fails)) {
-        errno = EIO;
+        errno = atomic_load(&sync_fails);
         return -1;
     }
     if (atomic_load(&disk_is_slow)) {
@@ -35,9 +38,34 @@ int fdatasync(int fd)
     return atomic_load(&disk_is_fast) ? 0 : (int)syscall(SYS_fdatasync, fd);
 }
 
+static bool is_growth(int fd, size_t length, off64_t offset)
+{
+    struct stat status;
+    return fstat(fd, &status) == 0 && offset + (off64_t)length > status.st_size;
+}
+
+static bool is_ledger_file(int fd)
+{
+    static const char ending[] = ".db";
+    char link[64], path[256];
+    (void)snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+    ssize_t length = readlink(link, path, sizeof path);
+    return length > (ssize_t)strlen(ending) &&
+           memcmp(path + length - strlen(ending), ending, strlen(ending)) == 0;
+}
+
 ssize_t pwrite64(int fd, const void *bytes, size_t length, off64_t offset)
 {
     if (atomic_load(&disk_is_full)) {
+        errno = atomic_load(&disk_is_full);
+        return -1;
+    }
+    if (atomic_load(&files_cannot_grow) && is_growth(fd, length, offset)) {
+        errno = ENOSPC;
+        return -1;
+    }
+    if (atomic_load(&file_is_full) && is_ledger_file(fd)) {
+        atomic_fetch_add(&refused_to_file, 1);
         errno = ENOSPC;
         return -1;
     }
@@ -194,38 +222,107 @@ static int try_to_send(struct bench *bench, const char *sop)
                                     &bench->err);
 }
 
-/* After a failed sync nobody knows what is on the disk: no change any more, but reading goes on. */
+/* After a failed sync nobody knows what is on the disk, whatever the reason: no change any more,
+ * and no word on what is known, but reading goes on. */
 static void test_a_failed_sync_ends_all_changes(void)
 {
-    struct bench *bench = bench_new(true);
-    SEND(bench, .sop = "1");
-    atomic_store(&sync_fails, true);
-    CU_ASSERT_EQUAL(try_to_send(bench, "2"), -1);
-    CU_ASSERT_PTR_NOT_NULL(strstr(bench->err.text, "check the spool's disk"));
-    atomic_store(&sync_fails, false);
-    unsigned before = atomic_load(&syncs);
-    CU_ASSERT_EQUAL(try_to_send(bench, "3"), -1);
-    CU_ASSERT_PTR_NOT_NULL(strstr(bench->err.text, "restart the bridge"));
-    CU_ASSERT_EQUAL(ledger_set_warning(bench->ledger, 1, "x", NULL), -1);
-    CU_ASSERT_EQUAL(atomic_load(&syncs), before);
-    CU_ASSERT_EQUAL(bench_study(bench, 1).instances, 1);
-    bench_reopen(bench);
-    SEND(bench, .sop = "3");
-    CU_ASSERT_TRUE(bench_adds_up(bench));
-    bench_free(bench);
+    static const int reasons[] = {EIO, ENOSPC};
+    for (size_t i = 0; i < sizeof reasons / sizeof *reasons; i++) {
+        struct bench *bench = bench_new(true);
+        bool known = false;
+        SEND(bench, .sop = "1");
+        CU_ASSERT_EQUAL(ledger_is_sound(bench->ledger, NULL), 0);
+        atomic_store(&sync_fails, reasons[i]);
+        CU_ASSERT_EQUAL(try_to_send(bench, "2"), -1);
+        CU_ASSERT_PTR_NOT_NULL(strstr(bench->err.text, "check the spool's disk"));
+        atomic_store(&sync_fails, 0);
+        CU_ASSERT_EQUAL(ledger_file_is_known(bench->ledger, "2.dcm", &known, NULL), -1);
+        CU_ASSERT_TRUE(known);
+        unsigned before = atomic_load(&syncs);
+        CU_ASSERT_EQUAL(try_to_send(bench, "3"), -1);
+        CU_ASSERT_PTR_NOT_NULL(strstr(bench->err.text, "restart the bridge"));
+        CU_ASSERT_EQUAL(ledger_is_sound(bench->ledger, &bench->err), -1);
+        CU_ASSERT_PTR_NOT_NULL(strstr(bench->err.text, "restart the bridge"));
+        CU_ASSERT_EQUAL(ledger_set_warning(bench->ledger, 1, "x", NULL), -1);
+        CU_ASSERT_EQUAL(atomic_load(&syncs), before);
+        CU_ASSERT_EQUAL(bench_study(bench, 1).instances, 1);
+        bench_reopen(bench);
+        SEND(bench, .sop = "3");
+        CU_ASSERT_TRUE(bench_adds_up(bench));
+        bench_free(bench);
+    }
 }
 
 static void test_a_full_disk_passes(void)
 {
+    static const int reasons[] = {ENOSPC, EDQUOT};
+    for (size_t i = 0; i < sizeof reasons / sizeof *reasons; i++) {
+        struct bench *bench = bench_new(true);
+        bool known = true;
+        SEND(bench, .sop = "1");
+        atomic_store(&disk_is_full, reasons[i]);
+        for (int tries = 0; tries < 3; tries++) {
+            CU_ASSERT_EQUAL(try_to_send(bench, "2"), LEDGER_FULL);
+            CU_ASSERT_EQUAL(ledger_file_is_known(bench->ledger, "2.dcm", &known, NULL), 0);
+            CU_ASSERT_FALSE(known);
+            CU_ASSERT_EQUAL(ledger_is_sound(bench->ledger, NULL), 0);
+        }
+        atomic_store(&disk_is_full, 0);
+        CU_ASSERT_EQUAL(try_to_send(bench, "2"), 0);
+        CU_ASSERT_EQUAL(bench_study(bench, 1).instances, 2);
+        bench_reopen(bench);
+        CU_ASSERT_EQUAL(bench_study(bench, 1).instances, 2);
+        CU_ASSERT_TRUE(bench_adds_up(bench));
+        bench_free(bench);
+    }
+}
+
+/* A disk that fills while the log is folded into the file: what was answered is safe in the log. */
+static void test_a_full_disk_at_the_checkpoint_passes(void)
+{
     struct bench *bench = bench_new(true);
+    struct ledger_upload upload = {.upload_id = "x"};
+    memset(upload.upload_url, 'u', sizeof upload.upload_url - 1);
     SEND(bench, .sop = "1");
-    atomic_store(&disk_is_full, true);
-    CU_ASSERT_EQUAL(try_to_send(bench, "2"), -1);
-    CU_ASSERT_PTR_NOT_NULL(strstr(bench->err.text, "disk is full"));
-    atomic_store(&disk_is_full, false);
-    CU_ASSERT_EQUAL(try_to_send(bench, "2"), 0);
-    CU_ASSERT_EQUAL(bench_study(bench, 1).instances, 2);
+    for (int i = 0; i < 3000; i++) {
+        upload.upload_offset = (uint64_t)i;
+        atomic_store(&file_is_full, i >= 1000 && i < 2500);
+        atomic_store(&disk_is_fast, true);
+        CU_ASSERT_EQUAL(ledger_upload_put(bench->ledger, 1, &upload, &bench->err), 0);
+    }
+    atomic_store(&disk_is_fast, false);
+    CU_ASSERT_EQUAL(ledger_is_sound(bench->ledger, NULL), 0);
+    CU_ASSERT_TRUE(atomic_load(&refused_to_file) > 0);
+    bench_reopen(bench);
+    CU_ASSERT_EQUAL(bench_study(bench, 1).upload.upload_offset, 2999);
     CU_ASSERT_TRUE(bench_adds_up(bench));
+    bench_free(bench);
+}
+
+/* What needs no more room than it has goes on: uploads, say, which free some. */
+static void test_a_full_disk_takes_what_it_has_room_for(void)
+{
+    struct bench *bench = bench_new(true);
+    struct ledger_upload upload = {.upload_id = "x"};
+    SEND(bench, .sop = "1");
+    CU_ASSERT_EQUAL(ledger_upload_put(bench->ledger, 1, &upload, &bench->err), 0);
+    bench_reopen(bench);
+    for (int i = 0; i < 20; i++)
+        CU_ASSERT_EQUAL(ledger_set_warning(bench->ledger, 1, i % 2 ? "x" : "y", &bench->err), 0);
+    atomic_store(&files_cannot_grow, true);
+    unsigned refused = 0;
+    for (unsigned i = 1; i <= 200; i++) {
+        upload.upload_offset = i;
+        int result = ledger_upload_put(bench->ledger, 1, &upload, &bench->err);
+        CU_ASSERT_TRUE(result == 0 || result == LEDGER_FULL);
+        refused += result != 0;
+    }
+    printf("(%u of 200 refused) ", refused);
+    CU_ASSERT_TRUE(refused > 0 && refused < 20);
+    CU_ASSERT_EQUAL(bench_study(bench, 1).upload.upload_offset, 200);
+    atomic_store(&files_cannot_grow, false);
+    bench_reopen(bench);
+    CU_ASSERT_EQUAL(bench_study(bench, 1).upload.upload_offset, 200);
     bench_free(bench);
 }
 
@@ -357,6 +454,8 @@ static CU_TestInfo cases[] = {SUITE_CASE(test_commits_are_shared),
                               SUITE_CASE(test_survives_a_kill),
                               SUITE_CASE(test_a_failed_sync_ends_all_changes),
                               SUITE_CASE(test_a_full_disk_passes),
+                              SUITE_CASE(test_a_full_disk_at_the_checkpoint_passes),
+                              SUITE_CASE(test_a_full_disk_takes_what_it_has_room_for),
                               SUITE_CASE(test_the_log_stays_small),
                               SUITE_CASE(test_forged_files),
                               SUITE_CASE(test_damaged_pages),

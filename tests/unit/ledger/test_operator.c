@@ -56,7 +56,11 @@ static void test_release_one_patient(void)
     CU_ASSERT_EQUAL(ledger_study_release(bench->ledger, 2, "B", &left, NULL), 0);
     CU_ASSERT_EQUAL(left, 3);
     CU_ASSERT_EQUAL(bench_study(bench, 3).instances, 1);
+    CU_ASSERT_EQUAL(bench_study(bench, 1).acknowledged, 3); /* with the resend */
+    CU_ASSERT_EQUAL(bench_study(bench, 2).acknowledged, 2);
+    CU_ASSERT_EQUAL(bench_study(bench, 3).acknowledged, 1);
     CU_ASSERT_TRUE(bench_adds_up(bench));
+    CU_ASSERT_TRUE(bench_is_sound(bench));
     bench_free(bench);
 }
 

@@ -59,6 +59,74 @@ static void test_lost_file_is_replaced(void)
     bench_free(bench);
 }
 
+/* Versions in their order, and only those that an arrival is held against. */
+static void test_versions(void)
+{
+    struct bench *bench = bench_new(true);
+    struct ledger_version version = {.instance_id = 0};
+    SEND(bench, .sop = "1", .file = "a.dcm", .size = 10);
+    SEND(bench, .sop = "1", .version = 1, .policy = CHANGED_DUPLICATE_KEEP_FIRST);
+    SEND(bench, .sop = "2", .file = "b.dcm");
+    SEND(bench, .sop = "1", .study = "1.9");
+    SEND(bench, .sop = "1", .route = "bbbbbbbbbbbbbbbb");
+    const struct ledger_arrival *arrival =
+        bench_arrival(bench, &(const struct sent){.sop = "1", .version = 1});
+    CU_ASSERT_EQUAL(ledger_version_next(bench->ledger, &version, arrival, 0, NULL), 0);
+    CU_ASSERT_EQUAL(version.instance_id, 1);
+    CU_ASSERT_EQUAL(version.study_id, 1);
+    CU_ASSERT_EQUAL(version.disposition, INSTANCE_STORED);
+    CU_ASSERT_EQUAL(version.state, STUDY_RECEIVING);
+    CU_ASSERT_FALSE(version.is_identical);
+    CU_ASSERT_STRING_EQUAL(version.file_name, "a.dcm");
+    CU_ASSERT_EQUAL(version.file_size, 10);
+    CU_ASSERT_EQUAL(ledger_version_next(bench->ledger, &version, arrival, 1, NULL), 0);
+    CU_ASSERT_EQUAL(version.disposition, INSTANCE_SUPERSEDED);
+    CU_ASSERT_TRUE(version.is_identical);
+    CU_ASSERT_STRING_EQUAL(version.file_name, "");
+    CU_ASSERT_EQUAL(
+        ledger_version_next(bench->ledger, &version, arrival, version.instance_id, NULL),
+        LEDGER_NOT_FOUND);
+    CU_ASSERT_EQUAL(ledger_study_discard(bench->ledger, 1, "test", NULL), 0);
+    CU_ASSERT_EQUAL(ledger_version_next(bench->ledger, &version, arrival, 0, NULL),
+                    LEDGER_NOT_FOUND);
+    bench_free(bench);
+}
+
+/* A row gets another file; counts of files and bytes go with it. */
+static void test_found_file(void)
+{
+    struct bench *bench = bench_new(true);
+    SEND(bench, .sop = "1", .file = "a.dcm", .size = 10);
+    SEND(bench, .sop = "2", .file = "b.dcm", .size = 100);
+    const struct stored_instance found = {
+        .file_size = 17, .file_crc32 = 0xFFFFFFFF, .data_set_offset = 5};
+    CU_ASSERT_EQUAL(ledger_file_found(bench->ledger, 9, "c.dcm", &found, NULL), LEDGER_NOT_FOUND);
+    bool known = false;
+    for (int had_file = 1; had_file >= 0; had_file--) {
+        const char *name = had_file ? "c.dcm" : "d.dcm";
+        if (!had_file)
+            CU_ASSERT_EQUAL(ledger_file_removed(bench->ledger, 1, NULL), 0);
+        CU_ASSERT_EQUAL(ledger_file_found(bench->ledger, 1, name, &found, NULL), 0);
+        CU_ASSERT_EQUAL(ledger_file_is_known(bench->ledger, name, &known, NULL), 0);
+        CU_ASSERT_TRUE(known);
+        CU_ASSERT_EQUAL(bench_study(bench, 1).bytes, 117);
+        CU_ASSERT_EQUAL(bench_study(bench, 1).instances, 2);
+    }
+    CU_ASSERT_EQUAL(ledger_file_is_known(bench->ledger, "a.dcm", &known, NULL), 0);
+    CU_ASSERT_FALSE(known);
+    CU_ASSERT_TRUE(bench_adds_up(bench));
+    /* Its count of files is right: the rows are trimmed when both are gone, and not before. */
+    unsigned removed = 0;
+    bench_bring(bench, 1, STUDY_COMPLETED);
+    CU_ASSERT_EQUAL(ledger_file_removed(bench->ledger, 1, NULL), 0);
+    CU_ASSERT_EQUAL(ledger_trim(bench->ledger, INT64_MAX, &removed, NULL), 0);
+    CU_ASSERT_EQUAL(removed, 0);
+    CU_ASSERT_EQUAL(ledger_file_removed(bench->ledger, 2, NULL), 0);
+    CU_ASSERT_EQUAL(ledger_trim(bench->ledger, INT64_MAX, &removed, NULL), 0);
+    CU_ASSERT_EQUAL(removed, 1);
+    bench_free(bench);
+}
+
 struct files {
     struct ledger *ledger;
     unsigned count;
@@ -141,6 +209,76 @@ static void test_clean_and_trim(void)
     bench_free(bench);
 }
 
+/* Oldest end first, only what is over for good, and on past one that is left as it is. */
+static void test_order_of_cleaning(void)
+{
+    struct bench *bench = bench_new(true);
+    struct ledger_to_clean at = {.id = 0};
+    static const enum study_state states[] = {
+        STUDY_RECEIVING, STUDY_COMPLETED, STUDY_QUARANTINED, STUDY_READY,     STUDY_DISCARDED,
+        STUDY_FAILED,    STUDY_CANCELLED, STUDY_UPLOADING,   STUDY_COMPLETED, STUDY_CONFIRMING};
+    enum { COUNT = sizeof states / sizeof *states };
+    for (int i = 0; i < COUNT; i++) {
+        char study[32], sop[32];
+        (void)snprintf(study, sizeof study, "1.%d", i);
+        (void)snprintf(sop, sizeof sop, "2.%d", i);
+        SEND(bench, .study = study, .sop = sop, .size = 100U + (unsigned)i);
+    }
+    for (int i = COUNT - 1; i >= 0; i--) { /* the last to come is the first to end */
+        bench->now += 1000;
+        if (states[i] != STUDY_RECEIVING)
+            bench_bring(bench, i + 1, states[i]);
+    }
+    CU_ASSERT_EQUAL(ledger_next_to_clean(bench->ledger, &at, INT64_MAX, NULL), 0);
+    CU_ASSERT_EQUAL(at.id, 9);
+    CU_ASSERT_EQUAL(at.bytes, 108);
+    CU_ASSERT_EQUAL(ledger_next_to_clean(bench->ledger, &at, INT64_MAX, NULL), 0);
+    CU_ASSERT_EQUAL(at.id, 5);
+    int64_t changed = bench_study(bench, 2).changed_ms;
+    CU_ASSERT_EQUAL(ledger_next_to_clean(bench->ledger, &at, changed, NULL), LEDGER_NOT_FOUND);
+    CU_ASSERT_EQUAL(ledger_next_to_clean(bench->ledger, &at, INT64_MAX, NULL), 0);
+    CU_ASSERT_EQUAL(at.id, 2);
+    CU_ASSERT_EQUAL(ledger_next_to_clean(bench->ledger, &at, INT64_MAX, NULL), LEDGER_NOT_FOUND);
+    bench_free(bench);
+}
+
+static void test_files_in_pages(void)
+{
+    struct bench *bench = bench_new(true);
+    struct ledger_file files[4];
+    size_t count = 0;
+    for (int i = 0; i < 6; i++) {
+        char sop[32];
+        (void)snprintf(sop, sizeof sop, "2.%d", i);
+        SEND(bench, .study = i == 2 ? "1.9" : "1.1", .sop = sop);
+    }
+    bench_bring(bench, 1, STUDY_COMPLETED);
+    CU_ASSERT_EQUAL(ledger_study_files(bench->ledger, 1, 0, files, 4, &count, NULL), 0);
+    CU_ASSERT_EQUAL(count, 4);
+    CU_ASSERT_EQUAL(files[2].instance_id, 4); /* the third is another study's */
+    CU_ASSERT_EQUAL(ledger_files_removed(bench->ledger, files, count, NULL), 0);
+    CU_ASSERT_EQUAL(ledger_files_removed(bench->ledger, files, count, NULL), 0); /* once counts */
+    CU_ASSERT_EQUAL(
+        ledger_study_files(bench->ledger, 1, files[3].instance_id, files, 4, &count, NULL), 0);
+    CU_ASSERT_EQUAL(count, 1);
+    struct ledger_to_clean at = {.id = 0};
+    CU_ASSERT_EQUAL(ledger_next_to_clean(bench->ledger, &at, INT64_MAX, NULL), 0);
+    /* A row that names another file by now keeps it. */
+    struct ledger_file other = files[0];
+    (void)snprintf(other.name, sizeof other.name, "other.dcm");
+    CU_ASSERT_EQUAL(ledger_files_removed(bench->ledger, &other, 1, NULL), 0);
+    CU_ASSERT_EQUAL(ledger_study_files(bench->ledger, 1, 0, files, 4, &count, NULL), 0);
+    CU_ASSERT_EQUAL(count, 1);
+    CU_ASSERT_EQUAL(ledger_files_removed(bench->ledger, files, 1, NULL), 0);
+    at = (struct ledger_to_clean){.id = 0};
+    CU_ASSERT_EQUAL(ledger_next_to_clean(bench->ledger, &at, INT64_MAX, NULL), LEDGER_NOT_FOUND);
+    CU_ASSERT_EQUAL(ledger_study_files(bench->ledger, 2, 0, files, 4, &count, NULL), 0);
+    CU_ASSERT_EQUAL(count, 1);
+    CU_ASSERT_EQUAL(bench_study(bench, 1).instances, 5);
+    CU_ASSERT_TRUE(bench_adds_up(bench));
+    bench_free(bench);
+}
+
 static void test_trim_many(void)
 {
     struct bench *bench = bench_new(false);
@@ -193,9 +331,13 @@ static void test_totals(void)
 }
 
 static CU_TestInfo cases[] = {SUITE_CASE(test_files),
+                              SUITE_CASE(test_versions),
+                              SUITE_CASE(test_found_file),
                               SUITE_CASE(test_all_files),
                               SUITE_CASE(test_lost_file_is_replaced),
                               SUITE_CASE(test_clean_and_trim),
+                              SUITE_CASE(test_order_of_cleaning),
+                              SUITE_CASE(test_files_in_pages),
                               SUITE_CASE(test_trim_many),
                               SUITE_CASE(test_totals),
                               CU_TEST_INFO_NULL};

@@ -244,6 +244,50 @@ static void test_upload_that_stalls(void)
     tear_down(&fixture);
 }
 
+/* All is sent; what comes back never ends, too slowly to break max_reply. */
+static void test_upload_whose_answer_never_ends(void)
+{
+    static const struct http_script_step endings[] = {
+        {.status = 200, .body = "x", .ending = SCRIPT_DRIP},
+        {.raw = "HTTP/1.1 204 No Content\r\n", .body = "X-A: b\r\n", .ending = SCRIPT_DRIP},
+        {.raw = "", .body = "HTTP/1.1 100 Continue\r\n\r\n", .ending = SCRIPT_DRIP},
+    };
+    for (size_t i = 0; i < sizeof endings / sizeof endings[0]; i++) {
+        const struct http_script_step steps[] = {endings[i], {.status = 0}};
+        struct source source = {.length = 100000};
+        const struct http_upload upload = {
+            .length = source.length, .context = &source, .read = read_source};
+        struct fixture fixture;
+        set_up(&fixture, steps);
+        struct http_request request = request_to(&fixture, "PATCH");
+        request.upload = &upload;
+        request.timeout_ms = 1000;
+        int64_t before_ms = clock_monotonic_ms(clock_system());
+        CU_ASSERT_EQUAL(call(&fixture, &request), -1);
+        int64_t took_ms = clock_monotonic_ms(clock_system()) - before_ms;
+        CU_ASSERT(took_ms >= 1000 && took_ms < 10000);
+        CU_ASSERT_EQUAL(fixture.reply.failure, HTTP_TIMEOUT);
+        tear_down(&fixture);
+    }
+}
+
+/* A slow line: what the kernel would take at once is many timeouts' worth of it. */
+static void test_upload_over_a_slow_line(void)
+{
+    const struct http_script_step steps[] = {{.status = 204, .body_rate = 1500000}, {.status = 0}};
+    struct source source = {.length = 6000000};
+    const struct http_upload upload = {
+        .length = source.length, .context = &source, .read = read_source};
+    struct fixture fixture;
+    set_up(&fixture, steps);
+    struct http_request request = request_to(&fixture, "PATCH");
+    request.upload = &upload;
+    request.timeout_ms = 1000;
+    CU_ASSERT_EQUAL(call(&fixture, &request), 0);
+    CU_ASSERT_EQUAL(fixture.reply.status, 204);
+    tear_down(&fixture);
+}
+
 static void test_upload_that_is_refused_early(void)
 {
     const struct http_script_step steps[] = {
@@ -267,6 +311,7 @@ struct failure_case {
     struct http_script_step step;
     int64_t timeout_ms;
     enum http_failure failure;
+    const char *words; /* in the text, beside the origin */
 };
 
 #define HUNDRED                                                                                    \
@@ -275,46 +320,95 @@ struct failure_case {
 #define HEADER_1K                                                                                  \
     "X-A: " HUNDRED HUNDRED HUNDRED HUNDRED HUNDRED HUNDRED HUNDRED HUNDRED HUNDRED HUNDRED "\r\n"
 
+#define BROKE_OFF "broke off"
+#define TOO_LONG  "longer than the 1000 bytes"
 static const struct failure_case failure_cases[] = {
-    {"no answer", {.raw = "", .ending = SCRIPT_HANG}, 300, HTTP_TIMEOUT},
-    {"closed without a word", {.raw = "", .ending = SCRIPT_CLOSE}, 10000, HTTP_UNREACHABLE},
-    {"reset without a word", {.raw = "", .ending = SCRIPT_RESET}, 10000, HTTP_UNREACHABLE},
+    {"no answer", {.raw = "", .ending = SCRIPT_HANG}, 300, HTTP_TIMEOUT, "took the call"},
+    {"closed without a word",
+     {.raw = "", .ending = SCRIPT_CLOSE},
+     10000,
+     HTTP_UNREACHABLE,
+     BROKE_OFF},
+    {"reset without a word",
+     {.raw = "", .ending = SCRIPT_RESET},
+     10000,
+     HTTP_UNREACHABLE,
+     BROKE_OFF},
+    {"closed in the first line",
+     {.raw = "HTTP/1.1 20", .ending = SCRIPT_CLOSE},
+     10000,
+     HTTP_UNREACHABLE,
+     BROKE_OFF},
+    {"closed after the first line",
+     {.raw = "HTTP/1.1 200 OK\r\n", .ending = SCRIPT_CLOSE},
+     10000,
+     HTTP_UNREACHABLE,
+     "broke off in its header"},
+    {"closed in the header",
+     {.raw = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nDate: Tue, 24", .ending = SCRIPT_CLOSE},
+     10000,
+     HTTP_UNREACHABLE,
+     "broke off in its header"},
+    {"stuck in the header",
+     {.raw = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n", .ending = SCRIPT_HANG},
+     300,
+     HTTP_TIMEOUT,
+     "no answer within 300 ms"},
     {"closed in the body",
      {.raw = "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nabc", .ending = SCRIPT_CLOSE},
      10000,
-     HTTP_UNREACHABLE},
+     HTTP_UNREACHABLE,
+     BROKE_OFF},
     {"reset in the body",
      {.raw = "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nabc", .ending = SCRIPT_RESET},
      10000,
-     HTTP_UNREACHABLE},
+     HTTP_UNREACHABLE,
+     BROKE_OFF},
+    {"closed in a chunk",
+     {.raw = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nab",
+      .ending = SCRIPT_CLOSE},
+     10000,
+     HTTP_UNREACHABLE,
+     BROKE_OFF},
     {"stuck in the body",
      {.raw = "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nabc", .ending = SCRIPT_HANG},
      300,
-     HTTP_TIMEOUT},
+     HTTP_TIMEOUT,
+     "no answer within 300 ms"},
+    {"a body in drops",
+     {.status = 200, .body = "x", .ending = SCRIPT_DRIP},
+     300,
+     HTTP_TIMEOUT,
+     "no answer within 300 ms"},
     {"endless body",
      {.status = 200, .body = HUNDRED, .ending = SCRIPT_ENDLESS},
      10000,
-     HTTP_TOO_LARGE},
+     HTTP_TOO_LARGE,
+     TOO_LONG},
     {"endless header lines",
      {.raw = "HTTP/1.1 200 OK\r\n", .body = HEADER_1K, .ending = SCRIPT_ENDLESS},
      10000,
-     HTTP_TOO_LARGE},
+     HTTP_TOO_LARGE,
+     TOO_LONG},
     {"endless interim responses",
      {.raw = "HTTP/1.1 100 Continue\r\n\r\n",
       .body = "HTTP/1.1 100 Continue\r\nX: " HUNDRED "\r\n\r\n",
       .ending = SCRIPT_ENDLESS},
      10000,
-     HTTP_TOO_LARGE},
+     HTTP_TOO_LARGE,
+     TOO_LONG},
     {"announced too long",
      {.raw = "HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n",
       .body = HUNDRED,
       .ending = SCRIPT_ENDLESS},
      10000,
-     HTTP_TOO_LARGE},
+     HTTP_TOO_LARGE,
+     TOO_LONG},
     {"no HTTP",
      {.raw = "220 mail.example.com ESMTP\r\n", .ending = SCRIPT_CLOSE},
      10000,
-     HTTP_UNREACHABLE},
+     HTTP_UNREACHABLE,
+     "is no HTTP server"},
 };
 
 static void test_failures(void)
@@ -329,7 +423,7 @@ static void test_failures(void)
         int result = call(&fixture, &request);
         bool good = result == -1 && fixture.reply.failure == row->failure && fixture.reply.sent &&
                     strstr(fixture.err.text, "http://127.0.0.1:") &&
-                    !strstr(fixture.err.text, "c=d");
+                    strstr(fixture.err.text, row->words) && !strstr(fixture.err.text, "c=d");
         if (!good)
             printf("\n%s: %d, failure %d, %s\n", row->name, result, (int)fixture.reply.failure,
                    fixture.err.text);
@@ -351,6 +445,7 @@ static void test_refused_connection(void)
     CU_ASSERT_FALSE(fixture.reply.sent);
     CU_ASSERT_EQUAL(fixture.reply.status, 0);
     CU_ASSERT_PTR_NOT_NULL(strstr(fixture.err.text, "connecting to http://127.0.0.1"));
+    CU_ASSERT_PTR_NOT_NULL(strstr(fixture.err.text, "firewall"));
     tear_down(&fixture);
 }
 
@@ -516,6 +611,40 @@ static void test_proxy_of_the_environment(void)
     tear_down(&fixture);
 }
 
+/* What stands between us and the server may refuse: then nothing of the call has left. */
+static void test_proxy_that_refuses_the_way(void)
+{
+    static const struct {
+        struct http_script_step step;
+        enum http_failure failure;
+        const char *words;
+    } rows[] = {
+        {{.status = 407}, HTTP_UNREACHABLE, "it wants credentials; check HTTPS_PROXY"},
+        {{.status = 403, .body = "no"}, HTTP_UNREACHABLE, "what the proxy lets through"},
+        {{.status = 502}, HTTP_UNREACHABLE, "the proxy refuses the way to https://aurabox.invalid"},
+        {{.raw = "", .ending = SCRIPT_CLOSE}, HTTP_UNREACHABLE, "the proxy (HTTPS_PROXY)"},
+        {{.raw = "", .ending = SCRIPT_HANG}, HTTP_TIMEOUT, "the proxy (HTTPS_PROXY)"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        const struct http_script_step steps[] = {rows[i].step, {.status = 0}};
+        struct fixture fixture;
+        char proxy[64];
+        set_up(&fixture, steps);
+        (void)snprintf(proxy, sizeof proxy, "http://127.0.0.1:%u",
+                       http_script_port(fixture.script));
+        CU_ASSERT_EQUAL(setenv("https_proxy", proxy, 1), 0);
+        struct http_request request = request_to(&fixture, "GET");
+        request.url = "https://aurabox.invalid/api/x";
+        request.timeout_ms = 1000;
+        CU_ASSERT_EQUAL(call(&fixture, &request), -1);
+        CU_ASSERT_EQUAL(fixture.reply.failure, rows[i].failure);
+        CU_ASSERT_FALSE(fixture.reply.sent);
+        CU_ASSERT_PTR_NOT_NULL(strstr(fixture.err.text, rows[i].words));
+        CU_ASSERT_EQUAL(unsetenv("https_proxy"), 0);
+        tear_down(&fixture);
+    }
+}
+
 static CU_TestInfo cases[] = {SUITE_CASE(test_methods),
                               SUITE_CASE(test_fresh_connection),
                               SUITE_CASE(test_headers_cannot_be_forged),
@@ -523,6 +652,8 @@ static CU_TestInfo cases[] = {SUITE_CASE(test_methods),
                               SUITE_CASE(test_upload_starts_over_on_a_dead_connection),
                               SUITE_CASE(test_upload_whose_source_fails),
                               SUITE_CASE(test_upload_that_stalls),
+                              SUITE_CASE(test_upload_whose_answer_never_ends),
+                              SUITE_CASE(test_upload_over_a_slow_line),
                               SUITE_CASE(test_upload_that_is_refused_early),
                               SUITE_CASE(test_failures),
                               SUITE_CASE(test_refused_connection),
@@ -533,6 +664,7 @@ static CU_TestInfo cases[] = {SUITE_CASE(test_methods),
                               SUITE_CASE(test_times),
                               SUITE_CASE(test_reply_header),
                               SUITE_CASE(test_proxy_of_the_environment),
+                              SUITE_CASE(test_proxy_that_refuses_the_way),
                               CU_TEST_INFO_NULL};
 
 int main(void)

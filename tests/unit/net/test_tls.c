@@ -61,6 +61,7 @@ static void test_name_must_match(void)
     struct error err = {""};
     CU_ASSERT_PTR_NOT_NULL_FATAL(script);
     CU_ASSERT_EQUAL(get(script, ca_file, &err), HTTP_TLS);
+    CU_ASSERT_PTR_NOT_NULL(strstr(err.text, "another name"));
     http_script_stop(script);
     SSL_CTX_free(context);
 }

@@ -8,9 +8,26 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))
+
+/* How often the disk answers that there is plenty before it is full; -1: it answers as it is. */
+static int ample_answers = -1;
+
+int __real_statvfs(const char *path, struct statvfs *out);
+int __wrap_statvfs(const char *path, struct statvfs *out);
+
+int __wrap_statvfs(const char *path, struct statvfs *out)
+{
+    int result = __real_statvfs(path, out);
+    if (ample_answers == 0)
+        out->f_bavail = 0;
+    else if (ample_answers > 0)
+        ample_answers--;
+    return result;
+}
 
 static void add_small_study(struct shelf *shelf)
 {
@@ -415,6 +432,71 @@ static void test_full_disk_is_stored(void)
     shelf_close(shelf);
 }
 
+/* Room is gone while the scratch file grows: what is kept for reception is not touched. */
+static void test_room_that_runs_out_is_stored(void)
+{
+    /* Asked once at the start, then for each member; the fourth does not shrink. */
+    static const unsigned deflated[] = {0, 0, 1, 2, 3, 3, 4};
+    for (size_t answers = 0; answers < COUNT(deflated); answers++) {
+        char path[512];
+        struct shelf *shelf = shelf_open();
+        add_study(shelf);
+        ample_answers = (int)answers;
+        struct package *package = shelf_package(shelf, COMPRESSION_DEFLATE);
+        ample_answers = -1;
+        size_t length;
+        uint8_t *archive = shelf_read(shelf, package, &length);
+        unsigned count = 0;
+        for (unsigned i = 0; i < 7; i++)
+            count += method_of(archive, length, i) == 8;
+        free(archive);
+        CU_ASSERT_EQUAL(count, deflated[answers]);
+        CU_ASSERT_EQUAL(shelf_has_made(shelf, "deflated"), count > 0);
+        shelf_write_archive(shelf, package, 65536, path);
+        check_with_libarchive(shelf, path, true);
+        /* It is whole: opened again it is the same, although there is room now. */
+        char digest[SHA256_HEX_SIZE];
+        memcpy(digest, package_digest(package), sizeof digest);
+        package_close(package);
+        package = shelf_package(shelf, COMPRESSION_DEFLATE);
+        CU_ASSERT_STRING_EQUAL(package_digest(package), digest);
+        package_close(package);
+        shelf_close(shelf);
+    }
+}
+
+struct watch {
+    const struct shelf *shelf;
+    off_t last_size; /* of the scratch file, when a member was begun or went on */
+};
+
+static bool note_scratch(void *context)
+{
+    struct watch *watch = context;
+    char path[512];
+    struct stat status;
+    shelf_made(watch->shelf, "deflated.part", path);
+    watch->last_size = stat(path, &status) == 0 ? status.st_size : 0;
+    return false;
+}
+
+/* What was deflated in vain goes back at once: the rest of the study may take long. */
+static void test_vain_deflation_is_given_back(void)
+{
+    struct shelf *shelf = shelf_open();
+    struct watch watch = {.shelf = shelf};
+    struct package *package = NULL;
+    shelf_add(shelf, "1.2.3.1", EXPLICIT_LITTLE_ENDIAN, CONTENT_SMOOTH, 20000);
+    shelf_add(shelf, "1.2.3.2", EXPLICIT_LITTLE_ENDIAN, CONTENT_RANDOM, 2000000);
+    shelf_add(shelf, "1.2.3.3", JPEG_BASELINE, CONTENT_SMOOTH, 20000); /* looked at, and stored */
+    CU_ASSERT_EQUAL_FATAL(package_open(&package, shelf->spool, &shelf->ledger, &shelf->study,
+                                       COMPRESSION_AUTO, note_scratch, &watch, &shelf->err),
+                          0);
+    CU_ASSERT_TRUE(watch.last_size > 0 && watch.last_size < 20000);
+    package_close(package);
+    shelf_close(shelf);
+}
+
 static bool cancel_later(void *context)
 {
     int *left = context;
@@ -448,6 +530,8 @@ static CU_TestInfo cases[] = {SUITE_CASE(test_readers),
                               SUITE_CASE(test_changes_under_a_reader),
                               SUITE_CASE(test_no_room_is_stored),
                               SUITE_CASE(test_full_disk_is_stored),
+                              SUITE_CASE(test_room_that_runs_out_is_stored),
+                              SUITE_CASE(test_vain_deflation_is_given_back),
                               SUITE_CASE(test_cancelled),
                               CU_TEST_INFO_NULL};
 SUITE_MAIN("package", cases)

@@ -41,7 +41,7 @@ static bool enter(struct gate *gate, int64_t now_ms, uint64_t *probe)
 
 static int64_t pause_gate(struct gate *gate, uint64_t probe, int64_t now_ms, int64_t at_least_ms)
 {
-    const struct gate_fault fault = {GATE_ACCESS, "it is away", at_least_ms};
+    const struct gate_fault fault = {GATE_ACCESS, "it is away", at_least_ms, 0};
     return gate_pause(gate, probe, &fault, now_ms, FIRST_MS, CEILING_MS);
 }
 
@@ -180,7 +180,7 @@ static void test_only_an_answer_at_the_place_at_fault_opens(void)
 {
     static const enum gate_place places[] = {GATE_ACCESS, GATE_INIT, GATE_START, GATE_TUS,
                                              GATE_COMPLETE};
-    const struct gate_fault fault = {GATE_INIT, "refused", -1};
+    struct gate_fault fault = {GATE_INIT, "refused", -1, 1};
     struct gate gate;
     gate_init(&gate);
     int64_t now = 1000;
@@ -195,12 +195,92 @@ static void test_only_an_answer_at_the_place_at_fault_opens(void)
                 CU_ASSERT_FALSE(gate_answered(&gate, places[i], now));
         }
         CU_ASSERT_FALSE(gate_is_fresh(&gate, now));
+        fault.study_id++; /* another one says so */
         until = gate_pause(&gate, probe, &fault, now, FIRST_MS, CEILING_MS);
         CU_ASSERT(until - now >= least); /* it backs off all the same */
         gate_leave(&gate, probe);
     }
     CU_ASSERT_TRUE(gate_answered(&gate, GATE_INIT, until));
     CU_ASSERT_TRUE(gate_is_fresh(&gate, until));
+    gate_destroy(&gate);
+}
+
+/* Probes until `end_ms`, each of which fails after `takes_ms`; studies take turns. Says how many
+ * there were, and in `*until_ms` when the next one may go. */
+static unsigned probe_in_vain(struct gate *gate, struct gate_fault fault, int64_t studies,
+                              int64_t takes_ms, int64_t end_ms, int64_t *until_ms)
+{
+    unsigned probes = 0;
+    uint64_t probe = 0;
+    while (*until_ms < end_ms) {
+        CU_ASSERT_TRUE_FATAL(enter(gate, *until_ms, &probe));
+        probes++;
+        if (studies > 0)
+            fault.study_id = 1 + probes % studies;
+        *until_ms = gate_pause(gate, probe, &fault, *until_ms + takes_ms, 1000, 600000);
+        gate_leave(gate, probe);
+    }
+    return probes;
+}
+
+static void test_half_an_hour_without_an_answer(void)
+{
+    const struct gate_fault fault = {GATE_ACCESS, "no answer", -1, 0};
+    static const int64_t hour_ms = 3600000;
+    struct gate gate;
+    gate_init(&gate);
+    /* The first call, and then probes, each of which takes its timeout of 30 s. */
+    int64_t until = gate_pause(&gate, 0, &fault, hour_ms, 1000, 600000);
+    unsigned probes = probe_in_vain(&gate, fault, 0, 30000, hour_ms + hour_ms / 2, &until);
+    CU_ASSERT(probes >= 8 && probes <= 13);
+    CU_ASSERT(until <= hour_ms + hour_ms / 2 + 30000 + 600000); /* and then it is found again */
+    gate_destroy(&gate);
+}
+
+/* What says the same again is no news: a study that comes is not held up by a few that are bad. */
+static void test_a_bad_study_makes_others_wait_for_moments_alone(void)
+{
+    static const struct {
+        int64_t studies, most_ms;
+        unsigned least_probes;
+    } rows[] = {{1, 2000, 1800}, {2, 4000, 900}, {GATE_WITNESSES, 256000, 14}};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        const struct gate_fault fault = {GATE_TUS, "refused", -1, 1};
+        struct gate gate;
+        gate_init(&gate);
+        int64_t until = gate_pause(&gate, 0, &fault, 1000, 1000, 600000);
+        unsigned probes = probe_in_vain(&gate, fault, rows[i].studies, 0, 3600000, &until);
+        CU_ASSERT(probes >= rows[i].least_probes);
+        CU_ASSERT(until - 3600000 <= rows[i].most_ms);
+        CU_ASSERT_EQUAL(gate.attempt, rows[i].studies);
+        gate_destroy(&gate);
+    }
+}
+
+static void test_many_studies_that_say_so_are_believed(void)
+{
+    const struct gate_fault fault = {GATE_TUS, "refused", -1, 1};
+    struct gate gate;
+    gate_init(&gate);
+    int64_t until = gate_pause(&gate, 0, &fault, 1000, 1000, 600000);
+    CU_ASSERT(probe_in_vain(&gate, fault, GATE_WITNESSES + 2, 0, 3600000, &until) < 25);
+    /* An answer ends what they said. */
+    CU_ASSERT_TRUE(gate_answered(&gate, GATE_TUS, until));
+    CU_ASSERT(gate_pause(&gate, 0, &fault, until, 1000, 600000) <= until + 1000);
+    gate_destroy(&gate);
+}
+
+static void test_hurry(void)
+{
+    struct gate gate;
+    uint64_t probe = 0;
+    gate_init(&gate);
+    gate_hurry(&gate, 1000);
+    (void)pause_gate(&gate, 0, 1000, 60000);
+    CU_ASSERT_FALSE(enter(&gate, 2000, &probe));
+    gate_hurry(&gate, 2000);
+    CU_ASSERT_TRUE(enter(&gate, 2000, &probe));
+    CU_ASSERT_NOT_EQUAL(probe, 0); /* the gate is not open: it is tried */
     gate_destroy(&gate);
 }
 
@@ -234,6 +314,10 @@ static CU_TestInfo cases[] = {
     SUITE_CASE(test_only_an_answer_at_the_place_at_fault_opens),
     SUITE_CASE(test_probe_that_opened_takes_no_other_probe_with_it),
     SUITE_CASE(test_answer_opens_and_stays_fresh_for_a_while),
+    SUITE_CASE(test_half_an_hour_without_an_answer),
+    SUITE_CASE(test_a_bad_study_makes_others_wait_for_moments_alone),
+    SUITE_CASE(test_many_studies_that_say_so_are_believed),
+    SUITE_CASE(test_hurry),
     CU_TEST_INFO_NULL,
 };
 SUITE_MAIN("pipeline_gate", cases)

@@ -102,10 +102,24 @@ static void test_damaged_file_is_an_error_that_names_it(void)
     bench_open(&bench);
     char path[FS_PATH_MAX];
     (void)snprintf(path, sizeof path, "%s/entries/%s.json", bench.directory, bench.key);
-    static const char *const damages[] = {"", "{", "[]x", "\xff"};
+    /* No JSON, and JSON that the bridge never wrote: it must not go up as a patient's context. */
+    static const char *const damages[] = {
+        "",
+        "{",
+        "[]x",
+        "\xff",
+        "{}",
+        "[]",
+        "{\"name\":1,\"destination\":\"main\",\"require\":[]}",
+        "{\"name\":\"a\",\"require\":[]}",
+        "{\"name\":\"a\",\"destination\":\"main\",\"require\":{\"a\":\"b\"}}",
+        "{\"name\":\"a\",\"destination\":\"main\",\"require\":[7]}",
+        "{\"name\":\"a\",\"destination\":\"main\",\"require\":[],\"context\":\"text\"}",
+        "{\"name\":\"a\",\"destination\":\"main\",\"require\":[],\"context\":[\"{PatientID}\"]}"};
     for (size_t i = 0; i < sizeof damages / sizeof *damages; i++) {
         CU_ASSERT_EQUAL(fs_write_atomic(path, damages[i], strlen(damages[i]), &err), 0);
         CU_ASSERT_EQUAL(kept_entry_find(&kept, bench.spool, &bench.empty, bench.key, &err), -1);
+        CU_ASSERT_PTR_NOT_NULL(strstr(err.text, path));
         kept_entry_free(&kept);
     }
     /* Taking the configuration over again mends it. */
@@ -116,11 +130,32 @@ static void test_damaged_file_is_an_error_that_names_it(void)
     bench_close(&bench);
 }
 
+/* A template that no map would have let through is told with the file it stands in. */
+static void test_damaged_template_names_the_file(void)
+{
+    static const char text[] = "{\"name\":\"a\",\"destination\":\"main\",\"require\":[],"
+                               "\"context\":{\"a\":\"{Wrong\"}}";
+    struct bench bench;
+    struct kept_entry kept;
+    struct error err = {""};
+    struct json *context = NULL;
+    char path[FS_PATH_MAX];
+    bench_open(&bench);
+    (void)snprintf(path, sizeof path, "%s/entries/%s.json", bench.directory, bench.key);
+    CU_ASSERT_EQUAL(fs_write_atomic(path, text, strlen(text), &err), 0);
+    CU_ASSERT_EQUAL_FATAL(kept_entry_find(&kept, bench.spool, &bench.empty, bench.key, &err), 0);
+    CU_ASSERT_EQUAL(route_context(&context, kept.entry, NULL, NULL, NULL, &err), -1);
+    CU_ASSERT_PTR_NOT_NULL(strstr(err.text, path));
+    kept_entry_free(&kept);
+    bench_close(&bench);
+}
+
 static CU_TestInfo cases[] = {
     SUITE_CASE(test_entry_of_the_map_comes_first),
     SUITE_CASE(test_entry_is_found_when_the_map_lost_it),
     SUITE_CASE(test_unknown_key_is_no_entry_and_no_error),
     SUITE_CASE(test_damaged_file_is_an_error_that_names_it),
+    SUITE_CASE(test_damaged_template_names_the_file),
     CU_TEST_INFO_NULL,
 };
 SUITE_MAIN("pipeline_kept_entry", cases)

@@ -1,11 +1,25 @@
 /* The instance sink: what a sender hears, and what is left on disk by it. */
 #include "bridge_bench.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <sqlite3.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <unistd.h>
+
+/* As SQLite syncs, and only SQLite. */
+static atomic_bool ledger_sync_fails;
+
+int fdatasync(int fd)
+{
+    if (!atomic_load(&ledger_sync_fails))
+        return (int)syscall(SYS_fdatasync, fd);
+    errno = ENOSPC;
+    return -1;
+}
 
 static void test_statuses_and_comments(void)
 {
@@ -145,6 +159,35 @@ static void test_ledger_that_refuses_is_a700_and_leaves_no_file(void)
     bench_close(&bench);
 }
 
+/* Whether the row is there shows only after a restart: until then the file stays, and nobody is let
+ * in whose instance would be written in vain. */
+static void test_failed_sync_of_the_ledger_keeps_the_file(void)
+{
+    struct bench bench;
+    struct error why = {""};
+    bench_open(&bench, NULL);
+    CU_ASSERT_TRUE(bridge_may_accept(bench.bridge, &why));
+    atomic_store(&ledger_sync_fails, true);
+    CU_ASSERT_EQUAL(SEND(&bench, .sop = "1.2.3.1").status, DIMSE_OUT_OF_RESOURCES);
+    atomic_store(&ledger_sync_fails, false);
+    CU_ASSERT_EQUAL(bench_files(&bench, "studies"), 1);
+    CU_ASSERT_FALSE(bridge_may_accept(bench.bridge, &why));
+    CU_ASSERT_PTR_NOT_NULL(strstr(why.text, "restart the bridge"));
+    CU_ASSERT_TRUE(bridge_is_closed(bench.bridge, &why));
+    struct dimse_answer answer = SEND(&bench, .sop = "1.2.3.2");
+    CU_ASSERT_EQUAL(answer.status, DIMSE_OUT_OF_RESOURCES);
+    CU_ASSERT_STRING_EQUAL(answer.comment, "Storing failed, see the log of the bridge");
+    CU_ASSERT_EQUAL(bench_files(&bench, "studies"), 1);
+    bench_stop(&bench);
+    bench_start(&bench, NULL);
+    CU_ASSERT_EQUAL(SEND(&bench, .sop = "1.2.3.1").status, DIMSE_SUCCESS);
+    CU_ASSERT_EQUAL(SEND(&bench, .sop = "1.2.3.2").status, DIMSE_SUCCESS);
+    CU_ASSERT_EQUAL(bench_files(&bench, "studies"), 2);
+    CU_ASSERT_EQUAL(bench_study(&bench, 1).instances, 2);
+    CU_ASSERT_EQUAL(bench_study(&bench, 1).state, STUDY_RECEIVING);
+    bench_close(&bench);
+}
+
 static void test_folder_that_cannot_be_made_is_a700(void)
 {
     struct bench bench;
@@ -172,6 +215,7 @@ static CU_TestInfo cases[] = {
     SUITE_CASE(test_no_space_is_a700_and_nothing_is_left),
     SUITE_CASE(test_broken_association_leaves_nothing),
     SUITE_CASE(test_ledger_that_refuses_is_a700_and_leaves_no_file),
+    SUITE_CASE(test_failed_sync_of_the_ledger_keeps_the_file),
     SUITE_CASE(test_folder_that_cannot_be_made_is_a700),
     CU_TEST_INFO_NULL,
 };

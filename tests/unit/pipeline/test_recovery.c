@@ -7,6 +7,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <sqlite3.h>
+
 static const char ct_alone[] =
     "- {name: ct, called: AURABRIDGE, calling: CT1, destination: main, quiet_period: 5s}\n";
 static const char nobody[] = "- {name: other, called: AURABRIDGE, calling: NOBODY, "
@@ -269,6 +271,224 @@ static void test_retry_of_a_clock_that_ran_ahead_is_due(void)
     bench_close(&bench);
 }
 
+/* ---- a ledger that was restored, or damaged ---- */
+
+static void run_sql(struct bench *bench, const char *sql)
+{
+    char path[160];
+    sqlite3 *database = NULL;
+    (void)snprintf(path, sizeof path, "%s/ledger.sqlite", bench->spool);
+    CU_ASSERT_EQUAL_FATAL(sqlite3_open(path, &database), SQLITE_OK);
+    CU_ASSERT_EQUAL(sqlite3_exec(database, sql, NULL, NULL, NULL), SQLITE_OK);
+    CU_ASSERT_EQUAL(sqlite3_close(database), SQLITE_OK);
+}
+
+/* Gives the one file another name of the spool's, as it has when the ledger is older than it. */
+static void rename_only_file(struct bench *bench, char path[600])
+{
+    char other[600];
+    only_file(bench, path);
+    (void)snprintf(other, sizeof other, "%s", path);
+    char *random = strstr(other, ".dcm") - 16;
+    memset(random, *random == 'a' ? 'b' : 'a', 16);
+    CU_ASSERT_EQUAL(rename(path, other), 0);
+    memcpy(path, other, 600);
+}
+
+static struct ledger_totals totals_of(struct bench *bench)
+{
+    struct ledger_totals totals;
+    CU_ASSERT_EQUAL(ledger_totals(bench->bridge->ledger, &totals, &bench->err), 0);
+    return totals;
+}
+
+static bool is_known(struct bench *bench, const char *path)
+{
+    bool known = false;
+    const char *name = strstr(path, "/studies/") + strlen("/studies/");
+    CU_ASSERT_EQUAL(ledger_file_is_known(bench->bridge->ledger, name, &known, &bench->err), 0);
+    return known;
+}
+
+/* The row names a file that is not there, and the spool has its data set under another name: that
+ * must not be taken for a resend of the missing one and be removed. */
+static void test_only_copy_takes_the_place_of_a_missing_file(void)
+{
+    struct bench bench;
+    char path[600];
+    bench_open(&bench, NULL);
+    (void)SEND(&bench, .sop = "1.2.3.1");
+    struct ledger_totals before = totals_of(&bench);
+    bench_stop(&bench);
+    rename_only_file(&bench, path);
+    bench_start(&bench, NULL);
+    CU_ASSERT_EQUAL(access(path, F_OK), 0);
+    CU_ASSERT_TRUE(is_known(&bench, path));
+    CU_ASSERT_EQUAL(bench_study(&bench, 1).state, STUDY_RECEIVING);
+    struct ledger_totals after = totals_of(&bench);
+    CU_ASSERT_EQUAL(memcmp(&before, &after, sizeof before), 0);
+    bench_close(&bench);
+}
+
+static void test_row_without_a_file_takes_the_only_copy(void)
+{
+    struct bench bench;
+    char path[600];
+    bench_open(&bench, NULL);
+    (void)SEND(&bench, .sop = "1.2.3.1");
+    bench_stop(&bench);
+    only_file(&bench, path);
+    run_sql(&bench, "UPDATE instance SET file_name=NULL");
+    bench_start(&bench, NULL);
+    CU_ASSERT_EQUAL(access(path, F_OK), 0);
+    CU_ASSERT_TRUE(is_known(&bench, path));
+    CU_ASSERT_EQUAL(totals_of(&bench).resends, 0);
+    bench_close(&bench);
+}
+
+/* A whole copy stands beside a cut one: the whole one counts, the cut one goes. */
+static void test_whole_copy_takes_the_place_of_a_short_file(void)
+{
+    struct bench bench;
+    char path[600];
+    char copy[600];
+    char command[1300];
+    bench_open(&bench, NULL);
+    (void)SEND(&bench, .sop = "1.2.3.1");
+    bench_stop(&bench);
+    only_file(&bench, path);
+    (void)snprintf(copy, sizeof copy, "%s", path);
+    memset(strstr(copy, ".dcm") - 16, 'c', 16);
+    (void)snprintf(command, sizeof command, "cp '%s' '%s'", path, copy);
+    CU_ASSERT_EQUAL(system(command), 0);
+    CU_ASSERT_EQUAL(truncate(path, 400), 0);
+    bench_start(&bench, NULL);
+    CU_ASSERT_EQUAL(bench_files(&bench, "studies"), 1);
+    CU_ASSERT_TRUE(is_known(&bench, copy));
+    CU_ASSERT_EQUAL(bench_study(&bench, 1).state, STUDY_RECEIVING);
+    bench_close(&bench);
+}
+
+/* The index says that no row names the file, the row does: it is no resend of itself. */
+static void test_file_survives_a_damaged_index(void)
+{
+    struct bench bench;
+    char path[600];
+    bench_open(&bench, NULL);
+    (void)SEND(&bench, .sop = "1.2.3.1");
+    bench_stop(&bench);
+    only_file(&bench, path);
+    /* An empty index, declared as the full one. */
+    run_sql(&bench, "DROP INDEX instance_file;"
+                    "CREATE UNIQUE INDEX instance_file ON instance(file_name) WHERE file_name='';"
+                    "PRAGMA writable_schema=ON;"
+                    "UPDATE sqlite_schema SET sql=replace(sql,'file_name=''''','file_name IS NOT "
+                    "NULL') WHERE name='instance_file'");
+    bench_start(&bench, NULL);
+    CU_ASSERT_FALSE(is_known(&bench, path)); /* or else the damage was none */
+    CU_ASSERT_EQUAL(access(path, F_OK), 0);
+    CU_ASSERT_EQUAL(totals_of(&bench).resends, 0);
+    bench_close(&bench);
+}
+
+/* `keep_first` drops what comes second because the first one is there. */
+static void test_nothing_is_dropped_for_a_version_that_is_missing(void)
+{
+    for (int is_recorded = 0; is_recorded < 2; is_recorded++) {
+        struct bench bench;
+        char first[600];
+        char second[600];
+        bench_open(&bench, NULL);
+        (void)SEND(&bench, .sop = "1.2.3.1");
+        bench_stop(&bench);
+        only_file(&bench, first);
+        lose_ledger(&bench);
+        CU_ASSERT_EQUAL(unlink(first), 0);
+        bench_start(&bench, NULL);
+        (void)SEND(&bench, .sop = "1.2.3.1", .accession = "changed");
+        bench_stop(&bench);
+        only_file(&bench, second);
+        /* Now the ledger is one that knows another version alone, whose file is missing; or that
+         * had dropped this one for it. */
+        run_sql(&bench,
+                is_recorded
+                    ? "INSERT INTO instance SELECT 2,study_id,'stored',reason,sop_class_uid,"
+                      "sop_instance_uid,transfer_syntax_uid,series_instance_uid,"
+                      "calling_ae_title,called_ae_title,peer_address,'gone',zeroblob(32),"
+                      "file_crc32,file_size,data_set_offset,received_ms,ending,ending_tag,"
+                      "ending_missing,ending_offset,patient_id,issuer,attributes FROM "
+                      "instance;UPDATE instance SET file_name=NULL,"
+                      "disposition='superseded' WHERE id=1"
+                    : "UPDATE instance SET file_name='gone',data_set_sha256=zeroblob(32)");
+        struct config *config = bench_config(&bench, NULL);
+        config->study.on_changed_duplicate = CHANGED_DUPLICATE_KEEP_FIRST;
+        CU_ASSERT_EQUAL_FATAL(bridge_open(&bench.bridge, config, &bench.clock, &bench.err), 0);
+        config_release(config);
+        CU_ASSERT_EQUAL(access(second, F_OK), 0);
+        CU_ASSERT_EQUAL(is_known(&bench, second), !is_recorded);
+        CU_ASSERT_EQUAL(bench_study(&bench, 1).state, STUDY_QUARANTINED); /* what is missing */
+        bench_close(&bench);
+    }
+}
+
+/* A file that is not the one it is named for is damaged, and must not go up as another one. */
+static void test_file_that_contradicts_its_name_is_left_alone(void)
+{
+    static const struct {
+        const char *from, *to;
+    } rows[] = {{"1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.5.1.4.1.1.x"}, /* header */
+                {"1.2.3.1", "1.2.3.7"},                                     /* header */
+                {"1.2.3\0", "1.2.4\0"},                                     /* study */
+                {"1.2.3.9", "1.2.3.x"}};                                    /* series */
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct bench bench;
+        struct ledger_study study;
+        char path[600];
+        char bytes[4096];
+        size_t length = i == 2 ? 6 : strlen(rows[i].from);
+        bench_open(&bench, NULL);
+        (void)SEND(&bench, .sop = "1.2.3.1");
+        bench_stop(&bench);
+        lose_ledger(&bench);
+        only_file(&bench, path);
+        int file = open(path, O_RDWR | O_CLOEXEC);
+        ssize_t size = read(file, bytes, sizeof bytes);
+        CU_ASSERT_FATAL(size > 0);
+        char *at = memmem(bytes, (size_t)size, rows[i].from, length);
+        CU_ASSERT_PTR_NOT_NULL_FATAL(at);
+        CU_ASSERT_EQUAL(pwrite(file, rows[i].to, length, at - bytes), (ssize_t)length);
+        CU_ASSERT_EQUAL(close(file), 0);
+        bench_start(&bench, NULL);
+        CU_ASSERT_EQUAL(ledger_study(bench.bridge->ledger, &study, 1, &bench.err),
+                        LEDGER_NOT_FOUND);
+        CU_ASSERT_EQUAL(access(path, F_OK), 0);
+        bench_close(&bench);
+    }
+}
+
+/* Times that no clock told are no times to reckon with. */
+static void test_impossible_times_in_the_ledger(void)
+{
+    static const char *const figures[] = {"9223372036854775807", "-9223372036854775808", "-1"};
+    for (size_t i = 0; i < sizeof figures / sizeof *figures; i++) {
+        struct bench bench;
+        char sql[300];
+        bench_open(&bench, NULL);
+        (void)SEND(&bench, .sop = "1.2.3.1");
+        bench_stop(&bench);
+        (void)snprintf(sql, sizeof sql,
+                       "UPDATE study SET first_received_ms=%s,last_received_ms=%s,due_ms=%s,"
+                       "changed_ms=%s",
+                       figures[i], figures[i], figures[i], figures[i]);
+        run_sql(&bench, sql);
+        bench_start(&bench, NULL);
+        struct ledger_study study = bench_study(&bench, 1);
+        CU_ASSERT_TRUE(study.first_received_ms >= 0 && study.first_received_ms <= 253402300799999);
+        CU_ASSERT_TRUE(study.due_ms <= atomic_load(&bench.wall_ms) + BENCH_WAIT_MS);
+        bench_close(&bench);
+    }
+}
+
 static CU_TestInfo cases[] = {
     SUITE_CASE(test_files_without_rows_are_adopted_as_received),
     SUITE_CASE(test_damaged_entry_does_not_stop_the_bridge),
@@ -281,6 +501,13 @@ static CU_TestInfo cases[] = {
     SUITE_CASE(test_sender_that_was_cut_off_has_a_quiet_period),
     SUITE_CASE(test_validating_goes_on_after_a_restart),
     SUITE_CASE(test_retry_of_a_clock_that_ran_ahead_is_due),
+    SUITE_CASE(test_only_copy_takes_the_place_of_a_missing_file),
+    SUITE_CASE(test_row_without_a_file_takes_the_only_copy),
+    SUITE_CASE(test_whole_copy_takes_the_place_of_a_short_file),
+    SUITE_CASE(test_file_survives_a_damaged_index),
+    SUITE_CASE(test_nothing_is_dropped_for_a_version_that_is_missing),
+    SUITE_CASE(test_file_that_contradicts_its_name_is_left_alone),
+    SUITE_CASE(test_impossible_times_in_the_ledger),
     CU_TEST_INFO_NULL,
 };
 SUITE_MAIN("pipeline_recovery", cases)

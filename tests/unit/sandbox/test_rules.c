@@ -182,32 +182,97 @@ static void test_metadata(void)
 
 static void test_faults__first_match_first(void)
 {
-    static const char *const texts[] = {"POST /a:503:2", "POST:500", "PATCH:cut:65536",
-                                        "/b:drop:*",     "skew:-30", "tus-lose:100",
-                                        "GET /c:slow:20"};
+    static const char *const texts[] = {"POST /a:503:2",   "POST:500",      "PATCH:cut:65536",
+                                        "/b:drop:*",       "skew:-30",      "tus-lose:100",
+                                        "GET /c:slow:20",  "tus-rewind:50", "retry-after:0",
+                                        "HEAD@1.2:hang:*", "GET /e@1.2:404"};
     static const struct {
-        const char *method, *path;
+        const char *method, *path, *study;
         enum fault_action action;
         uint64_t number;
-    } rows[] = {{"POST", "/a", FAULT_STATUS, 503},     {"POST", "/a", FAULT_STATUS, 503},
-                {"POST", "/a", FAULT_STATUS, 500},     {"POST", "/a", FAULT_NONE, 0},
-                {"PATCH", "/files", FAULT_CUT, 65536}, {"PATCH", "/files", FAULT_NONE, 0},
-                {"GET", "/b", FAULT_DROP, 0},          {"HEAD", "/b", FAULT_DROP, 0},
-                {"GET", "/c", FAULT_SLOW, 20},         {"GET", "/d", FAULT_NONE, 0}};
+    } rows[] = {
+        {"POST", "/a", "", FAULT_STATUS, 503},     {"POST", "/a", "1.2", FAULT_STATUS, 503},
+        {"POST", "/a", "", FAULT_STATUS, 500},     {"POST", "/a", "", FAULT_NONE, 0},
+        {"PATCH", "/files", "", FAULT_CUT, 65536}, {"PATCH", "/files", "", FAULT_NONE, 0},
+        {"GET", "/b", "", FAULT_DROP, 0},          {"HEAD", "/b", "", FAULT_DROP, 0},
+        {"GET", "/c", "", FAULT_SLOW, 20},         {"GET", "/d", "", FAULT_NONE, 0},
+        {"HEAD", "/files", "", FAULT_NONE, 0},     {"HEAD", "/files", "1.2.3", FAULT_NONE, 0},
+        {"HEAD", "/files", "1.2", FAULT_HANG, 0},  {"HEAD", "/x", "1.2", FAULT_HANG, 0},
+        {"GET", "/e", "1.3", FAULT_NONE, 0},       {"GET", "/e", "1.2", FAULT_STATUS, 404},
+        {"GET", "/e", "1.2", FAULT_NONE, 0},
+    };
     struct faults faults;
     struct error err = {""};
     faults_init(&faults);
+    CU_ASSERT_EQUAL(faults.retry_after_s, 1);
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
         CU_ASSERT_EQUAL(faults_add(&faults, texts[i], &err), 0);
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-        struct fault fault = faults_take(&faults, rows[i].method, rows[i].path);
+        struct fault fault = faults_take(&faults, rows[i].method, rows[i].path, rows[i].study);
         CU_ASSERT_EQUAL(fault.action, rows[i].action);
         CU_ASSERT_EQUAL(fault.number, rows[i].number);
     }
     CU_ASSERT_EQUAL(faults.skew_s, -30);
-    CU_ASSERT_FALSE(faults_take_lose(&faults, 99));
-    CU_ASSERT_TRUE(faults_take_lose(&faults, 100));
-    CU_ASSERT_FALSE(faults_take_lose(&faults, 100));
+    CU_ASSERT_EQUAL(faults.retry_after_s, 0);
+    CU_ASSERT_FALSE(faults_take_at(&faults, FAULT_LOSE, 99));
+    CU_ASSERT_TRUE(faults_take_at(&faults, FAULT_LOSE, 100));
+    CU_ASSERT_FALSE(faults_take_at(&faults, FAULT_LOSE, 100));
+    CU_ASSERT_FALSE(faults_take_at(&faults, FAULT_REWIND, 49));
+    CU_ASSERT_TRUE(faults_take_at(&faults, FAULT_REWIND, 50));
+    faults_clear(&faults);
+    CU_ASSERT_EQUAL(faults_take(&faults, "HEAD", "/files", "1.2").action, FAULT_NONE);
+    CU_ASSERT_EQUAL(faults.skew_s, -30); /* a setting */
+}
+
+static void test_faults__actions(void)
+{
+    static const struct {
+        const char *text;
+        enum fault_action action;
+        uint64_t number;
+    } rows[] = {{":html", FAULT_HTML, 0},           {":drop", FAULT_DROP, 0},
+                {":cut:7", FAULT_CUT, 7},           {":slow:8", FAULT_SLOW, 8},
+                {":truncate:9", FAULT_TRUNCATE, 9}, {":endless", FAULT_ENDLESS, 0},
+                {":drip:5", FAULT_DRIP, 5},         {":hang", FAULT_HANG, 0},
+                {":revoke", FAULT_REVOKE, 0},       {":forget", FAULT_FORGET, 0},
+                {":460", FAULT_STATUS, 460}};
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct faults faults;
+        struct error err = {""};
+        faults_init(&faults);
+        CU_ASSERT_EQUAL(faults_add(&faults, rows[i].text, &err), 0);
+        struct fault fault = faults_take(&faults, "GET", "/any", "");
+        CU_ASSERT_EQUAL(fault.action, rows[i].action);
+        CU_ASSERT_EQUAL(fault.number, rows[i].number);
+    }
+}
+
+static void test_faults__bad_ones(void)
+{
+    static const char *const texts[] = {
+        "",
+        "POST",
+        ":",
+        "GET:truncate",
+        "GET:drip:x",
+        "GET@:404",
+        "GET:hang:0",
+        "tus-rewind",
+        "tus-rewind:x",
+        "GET:frob",
+        "GET:99",
+        "retry-after:x",
+        "skew:1:2",
+        "GET:slow:1:2:3",
+        "GET@1.2.3.4.5.6.7.8.9.10.11.12.13.14.15.16.17.18.19.20.21.22.23.24.25.26.27.28:404"};
+    struct faults faults;
+    struct error err = {""};
+    faults_init(&faults);
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
+        CU_ASSERT_EQUAL(faults_add(&faults, texts[i], &err), -1);
+    CU_ASSERT_EQUAL(faults_add_running(&faults, "skew:1", &err), -1);
+    CU_ASSERT_EQUAL(faults.skew_s, 0);
+    CU_ASSERT_EQUAL(faults_add_running(&faults, "GET:404", &err), 0);
 }
 
 static void test_faults__too_many(void)
@@ -270,6 +335,8 @@ static CU_TestInfo cases[] = {
     SUITE_CASE(test_manifest__complaints),
     SUITE_CASE(test_metadata),
     SUITE_CASE(test_faults__first_match_first),
+    SUITE_CASE(test_faults__actions),
+    SUITE_CASE(test_faults__bad_ones),
     SUITE_CASE(test_faults__too_many),
     SUITE_CASE(test_text__utf8),
     SUITE_CASE(test_text__small_things),

@@ -101,6 +101,70 @@ static void test_walk(void)
     fixture_close(&fixture);
 }
 
+/* What is none of the spool's is no reason to refuse all senders. */
+static void test_foreign_things_are_left_alone(void)
+{
+    static const char *const places[] = {
+        "incoming/folder", "studies/1.2.3@0123456789abcdef", "studies/1.2.4@0123456789abcdef",
+        "studies/1.2.5@0123456789abcdef/1.2.3.0123456789abcdef.dcm"};
+    struct fixture fixture;
+    char path[4][256];
+    struct stat status;
+    unsigned removed = 0;
+    fixture_open(&fixture);
+    for (size_t i = 0; i < 4; i++)
+        (void)snprintf(path[i], sizeof path[i], "%s/%s", fixture.directory, places[i]);
+    CU_ASSERT_EQUAL(fs_make_directory(path[0], NULL), 0);
+    touch(&fixture, places[1]);
+    CU_ASSERT_EQUAL(symlink(fixture.directory, path[2]), 0);
+    CU_ASSERT_EQUAL(fs_make_directory(path[3], NULL), 0);
+    touch(&fixture, "incoming/aa.part");
+    CU_ASSERT_EQUAL(spool_clear_incoming(fixture.spool, &removed, &fixture.err), 0);
+    CU_ASSERT_EQUAL(removed, 1);
+    struct seen seen = {.spool = fixture.spool};
+    CU_ASSERT_EQUAL(spool_walk(fixture.spool, see, &seen, &fixture.err), 0);
+    CU_ASSERT_EQUAL(seen.count, 0);
+    for (size_t i = 0; i < 4; i++)
+        CU_ASSERT_EQUAL(lstat(path[i], &status), 0);
+    CU_ASSERT_EQUAL(rmdir(path[0]), 0);
+    CU_ASSERT_EQUAL(unlink(path[1]), 0);
+    CU_ASSERT_EQUAL(unlink(path[2]), 0);
+    fixture_close(&fixture);
+}
+
+static int see_time(void *context, const struct spool_found *found)
+{
+    *(int64_t *)context = found->modified_ms;
+    return 0;
+}
+
+/* A file's time may be any figure. */
+static void test_impossible_times(void)
+{
+    static const struct {
+        int64_t seconds, expected_ms;
+    } rows[] = {{1700000000, 1700000000000}, {-1, 0}, {INT64_MAX, 0}, {INT64_MIN, 0}};
+    struct fixture fixture;
+    struct stored_instance stored;
+    char name[STORED_NAME_SIZE];
+    char path[512];
+    fixture_open(&fixture);
+    CU_ASSERT_EQUAL(fixture_store(&fixture, "1.2.3", 10, 10, &stored, name), 0);
+    (void)snprintf(path, sizeof path, "%s/studies/%s", fixture.directory, name);
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        const struct timespec times[2] = {{.tv_sec = 0}, {.tv_sec = rows[i].seconds}};
+        struct stat status;
+        int64_t seen_ms = -1;
+        CU_ASSERT_EQUAL(utimensat(AT_FDCWD, path, times, 0), 0);
+        CU_ASSERT_EQUAL(stat(path, &status), 0);
+        CU_ASSERT_EQUAL(spool_walk(fixture.spool, see_time, &seen_ms, &fixture.err), 0);
+        /* Not every file system keeps every figure. */
+        if (status.st_mtim.tv_sec == rows[i].seconds)
+            CU_ASSERT_EQUAL(seen_ms, rows[i].expected_ms);
+    }
+    fixture_close(&fixture);
+}
+
 /* Nothing is shown that a power loss could take back. */
 static void test_walk_shows_durable_files(void)
 {
@@ -118,6 +182,31 @@ static void test_walk_shows_durable_files(void)
     CU_ASSERT_EQUAL(spool_walk(fixture.spool, see, &seen, &fixture.err), -1);
     sync_errnum = 0;
     CU_ASSERT_EQUAL(seen.count, 1);
+    fixture_close(&fixture);
+}
+
+/* The list for an audit, beside whatever goes on: it shows the same, and changes nothing. */
+static void test_list(void)
+{
+    struct fixture fixture;
+    struct stored_instance stored;
+    char name[STORED_NAME_SIZE], path[256];
+    fixture_open(&fixture);
+    CU_ASSERT_EQUAL(fixture_store(&fixture, "1.2.3", 10, 10, &stored, name), 0);
+    touch(&fixture, "studies/" STUDY_UID "@" ROUTE_KEY "/stray.txt");
+    (void)snprintf(path, sizeof path, "%s/studies/1.2.3@" ROUTE_KEY, fixture.directory);
+    CU_ASSERT_EQUAL(fs_make_directory(path, NULL), 0);
+    struct seen seen = {.spool = fixture.spool};
+    syncs = 0;
+    CU_ASSERT_EQUAL(spool_list(fixture.spool, see, &seen, &fixture.err), 0);
+    CU_ASSERT_EQUAL(seen.count, 1);
+    CU_ASSERT_FALSE(seen.wrong);
+    CU_ASSERT_EQUAL(syncs, 0);
+    CU_ASSERT_EQUAL(access(path, F_OK), 0);
+    CU_ASSERT_TRUE(spool_has_any(fixture.spool, name));
+    CU_ASSERT_EQUAL(spool_remove(fixture.spool, name, &fixture.err), 0);
+    CU_ASSERT_FALSE(spool_has_any(fixture.spool, name));
+    CU_ASSERT_FALSE(spool_has_any(fixture.spool, "../lock"));
     fixture_close(&fixture);
 }
 
@@ -256,7 +345,10 @@ static void test_read_values(void)
 
 static CU_TestInfo cases[] = {SUITE_CASE(test_clear_incoming),
                               SUITE_CASE(test_walk),
+                              SUITE_CASE(test_foreign_things_are_left_alone),
+                              SUITE_CASE(test_impossible_times),
                               SUITE_CASE(test_walk_shows_durable_files),
+                              SUITE_CASE(test_list),
                               SUITE_CASE(test_examine_broken),
                               SUITE_CASE(test_read_values),
                               SUITE_CASE(test_examine_real_files),

@@ -96,9 +96,10 @@ static void note(struct http_client *client, const struct http_request *request)
                    override_method != NULL ? override_method : "");
 }
 
-static int fail(struct http_reply *reply, enum http_failure failure, struct error *err)
+static int fail(struct http_reply *reply, enum http_failure failure, bool sent, struct error *err)
 {
     reply->failure = failure;
+    reply->sent = sent;
     return error_set(err, "played failure %d", (int)failure);
 }
 
@@ -113,7 +114,7 @@ int http_call(struct http_client *client, struct http_reply *reply,
     client->asked++;
     if (client->asked > count) {
         surprise(client, "beyond the script", request->method);
-        return fail(reply, HTTP_LOCAL, err);
+        return fail(reply, HTTP_LOCAL, false, err);
     }
     const struct fake_step *step = &client->steps[client->asked - 1];
     if (strcmp(step->method, request->method) != 0)
@@ -121,15 +122,16 @@ int http_call(struct http_client *client, struct http_reply *reply,
     check_header(client, request, "Tus-Resumable", "1.0.0");
     check_header(client, request, "Authorization", "Bearer secret-lift-token");
     note(client, request);
-    if (request->upload != NULL && play_body(client, step, request, err) != 0)
-        return fail(reply, HTTP_READ_FAILED, err);
+    bool sent = step->taken != FAKE_NO_WAY;
+    if (request->upload != NULL && sent && play_body(client, step, request, err) != 0)
+        return fail(reply, HTTP_READ_FAILED, true, err);
     if (request->cancelled != NULL && request->cancelled(request->cancel_context))
-        return fail(reply, HTTP_CANCELLED, err);
+        return fail(reply, HTTP_CANCELLED, sent, err);
     if (step->failure != HTTP_OK)
-        return fail(reply, step->failure, err);
+        return fail(reply, step->failure, sent, err);
     reply->status = step->status;
     if (step->headers != NULL && buffer_append_text(&reply->headers, step->headers) != 0)
-        return fail(reply, HTTP_LOCAL, err);
+        return fail(reply, HTTP_LOCAL, sent, err);
     char seconds[16];
     if (http_reply_header(reply, "Retry-After", seconds, sizeof seconds) == 0)
         reply->retry_after_ms = 1000 * strtoll(seconds, NULL, 10);

@@ -9,7 +9,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define FAKE_ANY (-1)
+#define FAKE_ANY    (-1)
+#define FAKE_NO_WAY UINT64_MAX
 
 struct fake_step {
     const char *method;
@@ -18,7 +19,8 @@ struct fake_step {
     enum http_failure failure;
     int status;
     const char *headers; /* each "Name: value\r\n" */
-    uint64_t taken;      /* with a failure: bytes that were read before it */
+    uint64_t taken;      /* with a failure: bytes that were read before it; FAKE_NO_WAY: the request
+                            did not come to the server */
 };
 
 #define FAKE_TEXT_SIZE 512

@@ -41,6 +41,14 @@
         method, NO_BODY, HTTP_UNREACHABLE, 0, NULL, taken                                          \
     }
 
+#define AWAY(method, failure)                                                                      \
+    {                                                                                              \
+        method, NO_BODY, failure, 0, NULL, FAKE_NO_WAY                                             \
+    }
+
+/* At the end of a call: bytes came to the server, it lost some, it refused to make the upload. */
+enum script_news { NOTHING, PROGRESS, LOST, REFUSED };
+
 struct script {
     const char *name;
     const char *url; /* at the start */
@@ -51,9 +59,9 @@ struct script {
     enum tus_outcome outcome;
     const char *url_after;
     uint64_t offset_after;
-    bool progressed;
-    int64_t retry_after_ms;
-    uint64_t chunk_after; /* 0: unchanged */
+    enum script_news news;
+    int64_t retry_after_ms; /* -1: not said */
+    uint64_t chunk_after;   /* 0: unchanged */
 };
 
 extern const struct script scripts[];

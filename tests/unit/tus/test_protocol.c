@@ -60,14 +60,15 @@ static const struct status_case status_cases[] = {
     {C, 405, false, END(TUS_DESTINATION)},
     {C, 407, false, END(TUS_DESTINATION)},
     {C, 408, false, WAIT},
-    {C, 409, false, END(TUS_DESTINATION)},
+    {C, 409, false, END(TUS_RETRY)},
     {C, 410, false, END(TUS_DESTINATION)},
     {C, 412, false, END(TUS_DESTINATION)},
     {C, 413, false, END(TUS_TOO_LARGE)},
     {C, 415, false, END(TUS_DESTINATION)},
+    {C, 422, false, END(TUS_RETRY)},
     {C, 423, false, WAIT},
     {C, 425, false, WAIT},
-    {C, 429, false, WAIT},
+    {C, 429, false, TUS_ACTION_WAIT, TUS_AWAY},
     {C, 500, false, WAIT},
     {C, 501, false, WAIT},
     {C, 502, false, WAIT},
@@ -94,7 +95,7 @@ static const struct status_case status_cases[] = {
     {H, 410, false, END(TUS_GONE)},
     {H, 412, false, END(TUS_DESTINATION)},
     {H, 423, false, WAIT},
-    {H, 429, false, WAIT},
+    {H, 429, false, TUS_ACTION_WAIT, TUS_AWAY},
     {H, 500, false, WAIT},
     {H, 502, false, WAIT},
     {H, 503, false, WAIT},
@@ -118,7 +119,7 @@ static const struct status_case status_cases[] = {
     {P, 413, false, TUS_ACTION_HALVE, TUS_RETRY},
     {P, 415, false, END(TUS_DESTINATION)},
     {P, 423, false, WAIT},
-    {P, 429, false, WAIT},
+    {P, 429, false, TUS_ACTION_WAIT, TUS_AWAY},
     {P, 460, false, TUS_ACTION_RESEND, TUS_RETRY},
     {P, 500, false, WAIT},
     {P, 501, false, TUS_ACTION_OVERRIDE, TUS_RETRY},
@@ -172,22 +173,26 @@ static void test_failure(void)
 {
     static const struct {
         enum http_failure failure;
+        bool reached;
         enum tus_action action;
         enum tus_outcome outcome;
     } rows[] = {
-        {HTTP_UNREACHABLE, WAIT},
-        {HTTP_TIMEOUT, WAIT},
-        {HTTP_TOO_LARGE, WAIT},
-        {HTTP_TLS, END(TUS_DESTINATION)},
-        {HTTP_READ_FAILED, END(TUS_RETRY)},
-        {HTTP_CANCELLED, END(TUS_STOPPED)},
-        {HTTP_LOCAL, END(TUS_RETRY)},
-        {(enum http_failure)99, END(TUS_RETRY)},
+        {HTTP_UNREACHABLE, true, WAIT},
+        {HTTP_UNREACHABLE, false, TUS_ACTION_WAIT, TUS_AWAY},
+        {HTTP_TIMEOUT, true, WAIT},
+        {HTTP_TIMEOUT, false, TUS_ACTION_WAIT, TUS_AWAY},
+        {HTTP_TOO_LARGE, true, WAIT},
+        {HTTP_TLS, false, END(TUS_DESTINATION)},
+        {HTTP_READ_FAILED, false, END(TUS_RETRY)},
+        {HTTP_CANCELLED, false, END(TUS_STOPPED)},
+        {HTTP_LOCAL, false, END(TUS_RETRY)},
+        {(enum http_failure)99, false, END(TUS_RETRY)},
     };
     for (int question = C; question <= D; question++)
         for (size_t i = 0; i < COUNT(rows); i++) {
             struct tus_asked asked = {.question = (enum tus_question)question, .length = LENGTH};
-            struct tus_answer answer = {.failure = rows[i].failure, .retry_after_ms = -1};
+            struct tus_answer answer = {
+                .failure = rows[i].failure, .reached = rows[i].reached, .retry_after_ms = -1};
             struct tus_decision got = tus_next(&asked, &answer);
             check("failure", i, &got, rows[i].action, rows[i].outcome);
         }
@@ -382,7 +387,8 @@ static void test_retry_after(void)
             answer.status = statuses[s];
             answer.retry_after_ms = rows[i].retry_after_ms;
             struct tus_decision got = tus_next(&asked, &answer);
-            check("retry-after", i, &got, rows[i].action, TUS_RETRY);
+            check("retry-after", i, &got, rows[i].action,
+                  statuses[s] == 429 ? TUS_AWAY : TUS_RETRY);
         }
 }
 

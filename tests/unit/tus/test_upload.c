@@ -122,7 +122,9 @@ static void run_script(const struct script *script)
     check_script(script->name, &client, steps);
     CU_ASSERT_STRING_EQUAL(upload.url, script->url_after);
     CU_ASSERT_EQUAL(upload.offset, script->offset_after);
-    CU_ASSERT_EQUAL(upload.progressed, script->progressed);
+    CU_ASSERT_EQUAL(upload.progressed, script->news == PROGRESS);
+    CU_ASSERT_EQUAL(upload.lost, script->news == LOST);
+    CU_ASSERT_EQUAL(upload.refused, script->news == REFUSED);
     CU_ASSERT_EQUAL(upload.retry_after_ms, script->retry_after_ms);
     CU_ASSERT_EQUAL(upload.chunk_size, chunk);
     CU_ASSERT((outcome == TUS_DONE) == (upload.text[0] == '\0'));

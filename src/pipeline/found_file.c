@@ -1,0 +1,119 @@
+/* Files without a row. Guarantees that none is taken for a copy of, or for superseded by, something
+ * that is not there: a ledger that was restored, or damaged, names files that the spool has under
+ * other names only. Removes nothing that is whole.
+ */
+#include "found_file.h"
+
+#include "aurabridge/log.h"
+#include "aurabridge/package.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+int found_file_check(const struct spool_found *found, const struct part10_header *header,
+                     const struct stored_instance *stored, struct error *err)
+{
+    const char *sop_instance_uid = header->request.sop_instance_uid;
+    const char *base = strchr(found->name, '/');
+    size_t length = strlen(sop_instance_uid);
+    const struct attributes *values = stored->attributes;
+    if (!uid_is_valid(sop_instance_uid) || !uid_is_valid(header->request.sop_class_uid))
+        return error_set(err, "its header names no valid SOP class and instance");
+    /* A name of the spool is the UID, a dot and what makes it unique. */
+    if (!base || strncmp(base + 1, sop_instance_uid, length) != 0 || base[1 + length] != '.' ||
+        strchr(base + 1 + length, '.') == strrchr(base + 1 + length, '.'))
+        return error_set(err, "its header is that of instance %s", sop_instance_uid);
+    if (strcmp(attributes_get(values, ATTRIBUTE_SOP_INSTANCE_UID), sop_instance_uid) != 0 ||
+        strcmp(attributes_get(values, ATTRIBUTE_STUDY_INSTANCE_UID), found->study_instance_uid) !=
+            0 ||
+        !uid_is_valid(attributes_get(values, ATTRIBUTE_SERIES_INSTANCE_UID)))
+        return error_set(err, "its data set is not that of this instance and study");
+    return 0;
+}
+
+/* What the rows of the instance say. */
+struct survey {
+    bool is_named;      /* one names this very file */
+    bool has_copy;      /* an identical version is there, or was completed */
+    bool stands;        /* some version is there, or was completed */
+    bool any;           /* there is a row at all */
+    bool is_superseded; /* an identical one was superseded */
+    struct ledger_version
+        missing; /* an identical one whose file is not there; instance_id 0: none */
+};
+
+static void note(struct survey *survey, const struct bridge *bridge,
+                 const struct ledger_version *version, const char *file_name)
+{
+    bool stands = version->state == STUDY_COMPLETED ||
+                  spool_has(bridge->spool, version->file_name, version->file_size);
+    survey->any = true;
+    survey->stands = survey->stands || stands;
+    survey->is_named = survey->is_named || strcmp(version->file_name, file_name) == 0;
+    if (!version->is_identical)
+        return;
+    survey->has_copy = survey->has_copy || stands;
+    if (version->disposition == INSTANCE_SUPERSEDED)
+        survey->is_superseded = true;
+    else if (!stands)
+        survey->missing = *version;
+}
+
+static int look_at_versions(struct survey *survey, struct bridge *bridge,
+                            const struct ledger_arrival *arrival, struct error *err)
+{
+    struct ledger_version version = {.instance_id = 0};
+    int failed = 0;
+    *survey = (struct survey){.any = false};
+    while ((failed = ledger_version_next(bridge->ledger, &version, arrival, version.instance_id,
+                                         err)) == 0)
+        note(survey, bridge, &version, arrival->file_name);
+    return failed == LEDGER_NOT_FOUND ? 0 : failed;
+}
+
+/* The row's own file is missing, or is not what it was: this one takes its place. An archive laid
+ * out before names the old one. */
+static int take_place(struct bridge *bridge, const struct ledger_version *version,
+                      const struct ledger_arrival *arrival, struct error *err)
+{
+    log_warning("recovery",
+                "study S%" PRId64 ": %s takes the place of %s, which is missing or short",
+                version->study_id, arrival->file_name,
+                version->file_name[0] ? version->file_name : "a file");
+    if (package_remove(bridge->spool, version->study_id, err) != 0)
+        return -1;
+    /* First, so that a short file is never found later and taken for a version of its own. */
+    if (version->file_name[0] && spool_remove(bridge->spool, version->file_name, NULL) != 0)
+        log_warning("recovery", "%s cannot be removed", version->file_name);
+    return ledger_file_found(bridge->ledger, version->instance_id, arrival->file_name,
+                             arrival->instance, err);
+}
+
+int found_file_judge(enum found_fate *fate, struct bridge *bridge, struct ledger_arrival *arrival,
+                     struct error *err)
+{
+    struct survey survey;
+    *fate = FOUND_SETTLED;
+    if (look_at_versions(&survey, bridge, arrival, err) != 0)
+        return -1;
+    if (survey.is_named) {
+        log_error("recovery",
+                  "%s is in the ledger, but its index does not say so: the ledger is damaged; "
+                  "restore it, or stop the bridge and move it away",
+                  arrival->file_name);
+        return 0;
+    }
+    if (!survey.has_copy && survey.missing.instance_id != 0)
+        return take_place(bridge, &survey.missing, arrival, err);
+    if (!survey.has_copy && survey.is_superseded && !survey.stands) {
+        log_error("recovery",
+                  "%s was superseded, but what superseded it is missing; it stays in the spool: "
+                  "restore the other file, or remove this one",
+                  arrival->file_name);
+        return 0;
+    }
+    if (survey.any && !survey.stands)
+        arrival->changed_duplicate = CHANGED_DUPLICATE_SUPPLEMENT;
+    *fate = FOUND_RECORD;
+    return 0;
+}
