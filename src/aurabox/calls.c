@@ -1,6 +1,8 @@
 /* The calls of an upload: what each sends and what it takes from the answer. */
 #include "client.h"
 
+#include "redact.h"
+
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -107,6 +109,8 @@ enum aurabox_outcome aurabox_init(struct aurabox_client *client, const struct js
         client_call(client, ENDPOINT_INIT, body, repeated, &answer, reply);
     if (outcome == AURABOX_OK)
         read_study_id(study_id, answer);
+    /* The text may be that of the token exchange on the way, which knows nothing of the body. */
+    redact_patient_data(reply->text, body);
     json_free(answer);
     return outcome;
 }

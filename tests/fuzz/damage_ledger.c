@@ -28,7 +28,7 @@ void damage_ledger_lose(struct damage *out, struct fuzz_input *input)
     const uint8_t *bytes;
     bool was_touched = out->ledger;
     out->ledger = true;
-    out->is_lost = false;
+    out->is_lost = out->restored = false;
     ledger_path(path, endings[how & 1]);
     switch (how / 2 % 4) {
     case 0: /* as an operator does who was told to move it away */

@@ -107,12 +107,15 @@ static void judge(const struct http_request *request)
     FUZZ_CHECK(strncmp(request->url, "https://host.example/api/", 25) == 0);
 }
 
-/* A name's beginning, where a word begins. */
+/* The name, where a word begins; or its beginning, which a cut may have left, in a text about the
+ * call that carried it. */
 static bool shows_patient(const char *text)
 {
+    bool is_of_init = strncmp(text, "init at", 7) == 0;
+    size_t length = is_of_init ? PATIENT_PART : strlen(PATIENT);
     for (const char *at = text; *at; at++) {
         bool begins = at == text || !isalnum((unsigned char)at[-1]);
-        if (begins && strncasecmp(at, PATIENT, PATIENT_PART) == 0)
+        if (begins && strncasecmp(at, PATIENT, length) == 0)
             return true;
     }
     return false;

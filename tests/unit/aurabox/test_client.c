@@ -766,6 +766,23 @@ static void test_patient_data_is_taken_out(void)
     tear_down(&fixture);
 }
 
+/* Also where the call itself was not made, since its token was refused. */
+static void test_patient_data_is_taken_out_of_an_exchange(void)
+{
+    static const struct http_script_step steps[] = {
+        {.status = 500, .headers = JSON, .body = "{\"message\":\"busy with DOE^JOHN now\"}"}, END};
+    static const char text[] = "{\"context\":{\"name\":\"DOE^JOHN\"}}";
+    struct fixture fixture;
+    char study_id[128];
+    struct json *body = NULL;
+    CU_ASSERT_EQUAL_FATAL(json_parse(&body, text, sizeof text - 1, NULL), 0);
+    set_up(&fixture, steps);
+    CU_ASSERT_EQUAL(aurabox_init(fixture.client, body, study_id, &fixture.reply), AURABOX_RETRY);
+    CU_ASSERT_PTR_NOT_NULL(strstr(fixture.reply.text, "busy with ******** now"));
+    json_free(body);
+    tear_down(&fixture);
+}
+
 /* The text is cut at some place; a name or credential that stands across it must not be left in
  * half. */
 static void test_nothing_is_left_at_the_cut(void)
@@ -826,6 +843,7 @@ static CU_TestInfo cases[] = {SUITE_CASE(test_every_call),
                               SUITE_CASE(test_stopped),
                               SUITE_CASE(test_unreachable_is_known_not_to_be_done),
                               SUITE_CASE(test_patient_data_is_taken_out),
+                              SUITE_CASE(test_patient_data_is_taken_out_of_an_exchange),
                               SUITE_CASE(test_nothing_is_left_at_the_cut),
                               SUITE_CASE(test_secrets_are_taken_out),
                               CU_TEST_INFO_NULL};
