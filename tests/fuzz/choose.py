@@ -13,7 +13,9 @@ import sys
 
 
 def read_control(path):
-    """The inputs with the edges and features that they reach: [(path, size, set)]."""
+    """The inputs with what they reach: [(path, size, set)]. A feature is an edge, and in its last
+    three bits how often it is passed. (The COV lines name only what no input before has reached.)
+    """
     lines = path.read_text().splitlines()
     count = int(lines[0])
     names = lines[2:2 + count]
@@ -23,8 +25,10 @@ def read_control(path):
         index = int(index)
         if word == "STARTED":
             sizes[index] = int(figures[0])
-        elif word in ("FT", "COV"):
-            reached.setdefault(index, set()).update((word, figure) for figure in figures)
+        elif word == "FT":
+            features = [int(figure) for figure in figures]
+            reached.setdefault(index, set()).update(("FT", feature) for feature in features)
+            reached[index].update(("COV", feature >> 3) for feature in features)
     return [(pathlib.Path(names[i]), sizes[i], reached.get(i, set())) for i in sizes]
 
 
@@ -43,9 +47,9 @@ def main():
             left.append((path, size, reaches))
     chosen = []
     while files > 0 and left:
-        # Small ones first where they reach equally much.
+        # Edges count more than how often they are passed; of equals the small one.
         best = max(left, key=lambda row: (sum(3 if kind == "COV" else 1 for kind, _ in
-                                              row[2] - covered) / (row[1] + 64)))
+                                              row[2] - covered), -row[1]))
         left.remove(best)
         if not best[2] - covered:
             break
