@@ -332,3 +332,22 @@ CONFIRM = [
 ]
 
 ROWS = WAY + ACCESS + ANNOUNCE + TUS + CONFIRM
+
+# These differ from one that stays by the status or by the call alone.
+ONLY_WITH_ALL = """
+reset at once | no HTTP server | closed without an answer | header without end
+PATCH's header without end | TLS: for another name | TLS: reset in the handshake
+TLS: silence in the handshake | proxy shows a page | proxy answers 502 | proxy is silent
+proxy refuses the tunnel | Tus server: no such name
+captive portal that redirects | captive portal that says so | blackhole: the API is silent
+exchange: 403 | exchange: 404 | exchange: 500 | exchange: 429 | exchange: no end | exchange: cut off
+exchange: a token of another kind | config: 404 | config: no end | config: without a mode
+init: 404 | init: 409 | init: 413 | init: 422, and the report is unknown | init: a page | init: no end
+init: answer cut off | start: 403 | start: 422 | start: 500 | start: a page | start: token revoked
+creation: 401 | creation: 404 | creation: 500 | creation: a page | PATCH: 403 | PATCH: 500
+PATCH: no end | HEAD: 410 | HEAD: 423 twice | HEAD: silent
+complete: 400 | complete: 410 once | complete: 500 | complete: no end | complete: answer cut off
+"""
+for name in ONLY_WITH_ALL.replace("\n", "|").split("|"):
+    if name.strip():
+        next(row for row in ROWS if row.name == name.strip()).slow = True

@@ -142,14 +142,16 @@ class Certificates:
         subprocess.run(["openssl", *arguments], check=True, capture_output=True, timeout=60)
 
     def authority(self, name):
-        self.openssl("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "30", "-subj",
+        self.openssl("req", "-x509", "-newkey", "ec", "-pkeyopt",
+                     "ec_paramgen_curve:P-256", "-nodes", "-days", "30", "-subj",
                      f"/CN={name}", "-keyout", self.path(f"{name}.key"), "-out",
                      self.path(f"{name}.pem"))
 
     def server(self, name, authority, names, days):
         with open(self.path("names"), "w") as file:
             file.write(f"subjectAltName={names}\n")
-        self.openssl("req", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=server", "-keyout",
+        self.openssl("req", "-newkey", "ec", "-pkeyopt",
+                     "ec_paramgen_curve:P-256", "-nodes", "-subj", "/CN=server", "-keyout",
                      self.path(f"{name}.key"), "-out", self.path("request"))
         self.openssl("x509", "-req", "-in", self.path("request"), "-CA",
                      self.path(f"{authority}.pem"), "-CAkey", self.path(f"{authority}.key"),
