@@ -349,6 +349,10 @@ class Week:
     def has_state(study, *states):
         return study.seen.get("state") in states
 
+    def has_ended(self, case):
+        return (self.has_state(case.good, "completed") and
+                self.has_state(case.bad, "completed", "failed"))
+
     # ---- the run ----
 
     def run(self):
@@ -360,10 +364,10 @@ class Week:
         self.wait_for_all("the reason is told", lasting, Case.is_told)
         self.not_held_up(lasting)
         self.few_requests(lasting)
+        self.wait_for_all("it passes by itself", [case for case in self.cases if not case.lasts],
+                          self.has_ended)
         self.lift(lasting)
-        self.wait_for_all("both studies end", self.cases, lambda case: (
-            self.has_state(case.good, "completed") and
-            self.has_state(case.bad, "completed", "failed")))
+        self.wait_for_all("both studies end", lasting, self.has_ended)
         for case in self.cases:
             self.check(case)
         self.stop()
