@@ -1,5 +1,5 @@
-/* The DICOM node: C-ECHO and C-STORE SCP (PS3.4 annex A and B, PS3.7 9.1, PS3.8). Behind it stands
- * dcmnet, used up to the DUL level; no C++ and no dcmtk type passes this header.
+/* The DICOM node: C-ECHO and C-STORE SCP (PS3.4 annex A and B, PS3.7 9.1, PS3.8). Behind it
+ * dcmnet negotiates the associations; no C++ and no dcmtk type passes this header.
  */
 #ifndef AURABRIDGE_NODE_H
 #define AURABRIDGE_NODE_H

@@ -91,7 +91,8 @@ const struct schema_key schema_keys[] = {
      .least = "100ms",
      .most = "24h",
      .text = "How long an association may stay silent between two messages. While few are left, "
-             "60 seconds hold."},
+             "60 seconds hold. A message that comes at less than 256 bytes a second over that "
+             "time counts as silence."},
     {.path = "dicom.pdu_timeout",
      .type = VALUE_DURATION,
      .offset = IN_CONFIG(dicom.pdu_timeout_ms),

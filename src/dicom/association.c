@@ -5,23 +5,25 @@
 #include "association.h"
 
 #include "associate_request.h"
+#include "ending.h"
 #include "message.h"
 #include "store.h"
 
 #include "aurabridge/log.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define LINGER_MS 2000 /* for the peer to close after our last PDU */
+#define LINGER_MS          2000 /* for the peer to close after our last PDU */
+#define LARGE_MAX          16   /* A-ASSOCIATE-RQs of up to 1 MiB held at once */
+#define LARGE_PER_PEER_MAX 8
 
 struct arrival_state { /* one connection while it is served */
     struct association_service *service;
     struct association_arrival *arrival;
     struct transport *transport;
     struct associate_request request;
-    struct slot open;
+    struct slot large, open;
     bool had_last_pdu; /* of ours: what is left is for the peer to close */
     struct conversation *conversation;
 };
@@ -32,64 +34,77 @@ static void deadline_in(const struct arrival_state *state, int64_t milliseconds)
                            clock_monotonic_ms(state->service->clock) + milliseconds);
 }
 
-void association_write_rejection(uint8_t out[ASSOCIATION_PDU_LENGTH],
-                                 const struct rejection *rejection)
+/* The last PDU of this side; then the peer may close. */
+static void send_last(struct arrival_state *state, const uint8_t pdu[PDU_SHORT_LENGTH])
 {
-    const uint8_t pdu[ASSOCIATION_PDU_LENGTH] = {
-        0x03, 0, 0, 0, 0, 4, 0, rejection->result, rejection->source, rejection->reason};
-    memcpy(out, pdu, sizeof pdu);
+    deadline_in(state, LINGER_MS);
+    state->had_last_pdu = transport_write(state->transport, pdu, PDU_SHORT_LENGTH) == 0;
 }
 
-void association_write_abort(uint8_t out[ASSOCIATION_PDU_LENGTH])
+static void send_abort(struct arrival_state *state, enum pdu_abort why)
 {
-    /* Service provider, invalid PDU parameter value. */
-    const uint8_t pdu[ASSOCIATION_PDU_LENGTH] = {0x07, 0, 0, 0, 0, 4, 0, 0, 2, 6};
-    memcpy(out, pdu, sizeof pdu);
+    uint8_t pdu[PDU_SHORT_LENGTH];
+    pdu_write_abort(pdu, why);
+    send_last(state, pdu);
+}
+
+static void reject(struct arrival_state *state, const struct rejection *rejection,
+                   const char *remedy)
+{
+    uint8_t pdu[PDU_SHORT_LENGTH];
+    const char *calling = state->request.calling_ae_title;
+    atomic_fetch_add(&state->service->counters.rejected, 1);
+    log_warning("node", "association from %s (%s) rejected: %s", state->arrival->address,
+                calling[0] ? calling : "no AE title", remedy);
+    pdu_write_rejection(pdu, rejection);
+    send_last(state, pdu);
+}
+
+static bool may_be_large(struct arrival_state *state)
+{
+    if (!associate_request_is_large(&state->request) ||
+        slots_take(&state->service->large, &state->large, state->arrival->address, LARGE_MAX,
+                   LARGE_PER_PEER_MAX) == SLOTS_TAKEN)
+        return true;
+    uint8_t pdu[PDU_SHORT_LENGTH];
+    atomic_fetch_add(&state->service->counters.rejected, 1);
+    log_warning("node",
+                "connection from %s turned away: too many A-ASSOCIATE-RQs of more than 64 KiB at "
+                "once (local limit exceeded); the sender should try again, or propose less",
+                state->arrival->address);
+    pdu_write_rejection(pdu, &REJECTION_LOCAL_LIMIT);
+    send_last(state, pdu);
+    return false;
 }
 
 /* Returns whether there is a sound request; otherwise the connection has had its answer. */
 static bool receive_request(struct arrival_state *state)
 {
     struct error err = {""};
-    const struct association_arrival *arrival = state->arrival;
+    size_t received = 0;
     transport_set_wake(state->transport, state->service->drain);
-    deadline_in(state, arrival->config->dicom.association_timeout_ms);
-    switch (associate_request_receive(&state->request, state->transport, &err)) {
+    deadline_in(state, state->arrival->config->dicom.association_timeout_ms);
+    enum associate_request_result result =
+        associate_request_begin(&state->request, &received, state->transport, &err);
+    if (result == ASSOCIATE_REQUEST_SOUND) {
+        if (!may_be_large(state))
+            return false;
+        result = associate_request_receive(&state->request, state->transport, &err);
+    }
+    switch (result) {
     case ASSOCIATE_REQUEST_SOUND:
         return true;
-    case ASSOCIATE_REQUEST_NONE:
     case ASSOCIATE_REQUEST_BROKEN:
-        if (transport_state(state->transport) == TRANSPORT_LATE)
-            log_warning("node",
-                        "connection from %s sent no A-ASSOCIATE-RQ within %lld s; closed (see "
-                        "dicom.association_timeout)",
-                        arrival->address,
-                        (long long)(arrival->config->dicom.association_timeout_ms / 1000));
-        else
-            log_debug("node", "connection from %s ended without an A-ASSOCIATE-RQ",
-                      arrival->address);
+        ending_log_no_request(state->arrival->address, transport_state(state->transport),
+                              received > 0, state->arrival->config->dicom.association_timeout_ms);
         return false;
     case ASSOCIATE_REQUEST_UNSOUND:
         break;
     }
     log_warning("node", "connection from %s closed: %s; is the sender a DICOM application?",
-                arrival->address, err.text);
-    uint8_t pdu[ASSOCIATION_PDU_LENGTH];
-    association_write_abort(pdu);
-    deadline_in(state, LINGER_MS);
-    state->had_last_pdu = transport_write(state->transport, pdu, sizeof pdu) == 0;
+                state->arrival->address, err.text);
+    send_abort(state, PDU_ABORT_INVALID_PARAMETER);
     return false;
-}
-
-static void reject(struct arrival_state *state, const struct rejection *rejection,
-                   const char *remedy)
-{
-    struct error err = {""};
-    atomic_fetch_add(&state->service->counters.rejected, 1);
-    log_warning("node", "association from %s (%s) rejected: %s", state->arrival->address,
-                state->request.calling_ae_title, remedy);
-    deadline_in(state, LINGER_MS);
-    state->had_last_pdu = dul_association_reject(state->conversation->dul, rejection, &err) == 0;
 }
 
 static bool take_slot(struct arrival_state *state, struct error *remedy)
@@ -134,19 +149,48 @@ static bool admit(struct arrival_state *state)
     return admitted;
 }
 
-static bool accept_contexts(struct arrival_state *state)
+static void log_unaccepted(const struct arrival_state *state, const struct error *why)
+{
+    log_warning("node",
+                "association from %s (%s) broke while it was accepted: %s; look whether the sender "
+                "gave up waiting, and at its log",
+                state->arrival->address, state->request.calling_ae_title, why->text);
+}
+
+/* Lets dcmtk read the request, whose bytes are not needed after. */
+static int take_request(struct arrival_state *state, struct error *err)
 {
     struct conversation *conversation = state->conversation;
-    struct error err = {""};
+    deadline_in(state, conversation->config->dicom.pdu_timeout_ms);
+    transport_replay(state->transport, state->request.bytes, state->request.length);
+    int failed =
+        dul_association_receive(&conversation->dul, state->service->network, state->transport,
+                                conversation->config->dicom.max_pdu, err);
+    transport_replay(state->transport, NULL, 0);
+    associate_request_drop(&state->request);
+    slots_release(&state->service->large, &state->large);
+    return failed;
+}
+
+static bool accept_association(struct arrival_state *state)
+{
+    struct conversation *conversation = state->conversation;
+    struct error err = {"out of memory"};
+    if (pdu_reader_new(&conversation->pdus, state->transport,
+                       conversation->config->dicom.max_pdu) != 0 ||
+        take_request(state, &err) != 0) {
+        log_unaccepted(state, &err);
+        send_abort(state, PDU_ABORT_BY_USER);
+        return false;
+    }
     conversation->context_count =
         dul_association_contexts(conversation->dul, conversation->contexts);
     size_t accepted = negotiate_contexts(conversation->contexts, conversation->context_count,
                                          conversation->config->dicom.unknown_sop_classes);
-    deadline_in(state, conversation->config->dicom.pdu_timeout_ms);
     if (dul_association_accept(conversation->dul, conversation->contexts,
-                               conversation->context_count, &err) != 0) {
-        log_warning("node", "association from %s (%s) broke while it was accepted: %s",
-                    conversation->peer.peer_address, conversation->peer.calling_ae_title, err.text);
+                               conversation->context_count, state->request.asks_for_identity_answer,
+                               &err) != 0) {
+        log_unaccepted(state, &err);
         return false;
     }
     atomic_fetch_add(&state->service->counters.accepted, 1);
@@ -157,51 +201,17 @@ static bool accept_contexts(struct arrival_state *state)
     return true;
 }
 
-static enum dul_event serve_messages(struct conversation *conversation, struct error *err)
+static enum pdu_event serve_messages(struct conversation *conversation, struct error *err)
 {
-    enum dul_event event;
+    enum pdu_event event;
     do {
         struct command_set command;
         const struct presentation_context *context;
         event = message_receive_command(conversation, &command, &context, err);
-        if (event == DUL_EVENT_PDV)
+        if (event == PDU_EVENT_PDV)
             event = store_serve(conversation, &command, context, err);
-    } while (event == DUL_EVENT_PDV);
+    } while (event == PDU_EVENT_PDV);
     return event;
-}
-
-static const char *ending(const struct conversation *conversation, enum dul_event event)
-{
-    if (event == DUL_EVENT_RELEASE)
-        return "released";
-    if (event == DUL_EVENT_ABORT)
-        return "aborted by the peer";
-    if (event == DUL_EVENT_FAULT)
-        return "aborted by us, the peer broke the protocol";
-    switch (transport_state(conversation->transport)) {
-    case TRANSPORT_LATE:
-        return "aborted by us, nothing or too little came in time (see dicom.idle_timeout, 60 s "
-               "while "
-               "places are short, and dicom.pdu_timeout)";
-    case TRANSPORT_WOKEN:
-        return "aborted by us, the node stops";
-    case TRANSPORT_CLOSED:
-        return "closed by the peer without release";
-    default:
-        return "broken by the network";
-    }
-}
-
-static void log_ending(const struct conversation *conversation, enum dul_event event,
-                       const struct error *err)
-{
-    log_write(event == DUL_EVENT_RELEASE ? LOG_LEVEL_INFO : LOG_LEVEL_WARNING, "node",
-              "association %llu from %s (%s) %s%s%s: %llu stored, %llu refused, %llu echoes",
-              (unsigned long long)conversation->peer.id, conversation->peer.peer_address,
-              conversation->peer.calling_ae_title, ending(conversation, event),
-              event == DUL_EVENT_FAULT ? ", " : "", event == DUL_EVENT_FAULT ? err->text : "",
-              (unsigned long long)conversation->stored, (unsigned long long)conversation->refused,
-              (unsigned long long)conversation->echoes);
 }
 
 /* The slot is free before the peer hears of the release: it may come again at once. But only in
@@ -215,42 +225,33 @@ static void leave_slot(struct arrival_state *state)
         slots_release(&service->open, &state->open);
 }
 
-static void finish(struct arrival_state *state, enum dul_event event, const struct error *err)
+static void finish(struct arrival_state *state, enum pdu_event event, const struct error *err)
 {
     struct conversation *conversation = state->conversation;
     struct association_service *service = state->service;
-    struct error ignored = {""};
-    log_ending(conversation, event, err);
+    ending_log(conversation, event, err);
     atomic_fetch_add(
-        event == DUL_EVENT_RELEASE ? &service->counters.released : &service->counters.aborted, 1);
+        event == PDU_EVENT_RELEASE ? &service->counters.released : &service->counters.aborted, 1);
     service->sink->association_ended(service->sink->context, &conversation->peer);
     leave_slot(state);
-    deadline_in(state, LINGER_MS);
-    if (event == DUL_EVENT_RELEASE)
-        (void)dul_association_acknowledge_release(conversation->dul, &ignored);
-    else if (event == DUL_EVENT_FAULT || event == DUL_EVENT_ENDED)
-        dul_association_abort(conversation->dul);
-    state->had_last_pdu = true;
+    if (event == PDU_EVENT_RELEASE) {
+        uint8_t pdu[PDU_SHORT_LENGTH];
+        pdu_write_release_response(pdu);
+        send_last(state, pdu);
+    } else if (event != PDU_EVENT_ABORT) {
+        send_abort(state, pdu_reader_abort(conversation->pdus));
+    }
 }
 
 static void converse(struct arrival_state *state)
 {
-    struct conversation *conversation = state->conversation;
     struct error err = {""};
     transport_set_wake(state->transport, state->service->abort);
-    deadline_in(state, conversation->config->dicom.pdu_timeout_ms);
-    transport_replay(state->transport, state->request.bytes, state->request.length);
-    if (dul_association_receive(&conversation->dul, state->service->network, state->transport,
-                                conversation->config->dicom.max_pdu, &err) != 0) {
-        log_warning("node", "association from %s (%s) not understood: %s", state->arrival->address,
-                    state->request.calling_ae_title, err.text);
-        return;
-    }
     if (!admit(state))
         return;
-    if (accept_contexts(state)) {
+    if (accept_association(state)) {
         slots_release(&state->service->pending, &state->arrival->pending);
-        enum dul_event event = serve_messages(conversation, &err);
+        enum pdu_event event = serve_messages(state->conversation, &err);
         finish(state, event, &err);
     }
 }
@@ -286,12 +287,14 @@ void association_run(struct association_service *service, struct association_arr
         if (state.conversation) {
             converse(&state);
             dul_association_free(state.conversation->dul);
+            pdu_reader_free(state.conversation->pdus);
         } else {
             log_error("node", "association from %s closed: out of memory", arrival->address);
         }
     }
     free(state.conversation);
-    associate_request_free(&state.request);
+    associate_request_drop(&state.request);
+    slots_release(&service->large, &state.large);
     if (state.had_last_pdu) /* with nothing else in memory: many may wait at once */
         transport_linger(state.transport);
     slots_release(&service->open, &state.open);

@@ -15,10 +15,4 @@ struct association_arrival {
 /* Serves the connection until it ends, and logs how it did. Runs in the connection's own thread. */
 void association_run(struct association_service *service, struct association_arrival *arrival);
 
-/* PDUs that are sent without dcmtk, to peers that it never hears of. */
-#define ASSOCIATION_PDU_LENGTH 10
-void association_write_rejection(uint8_t out[ASSOCIATION_PDU_LENGTH],
-                                 const struct rejection *rejection);
-void association_write_abort(uint8_t out[ASSOCIATION_PDU_LENGTH]);
-
 #endif

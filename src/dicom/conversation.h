@@ -7,6 +7,7 @@
 #include "command_set.h"
 #include "dul.h"
 #include "negotiate.h"
+#include "pdu.h"
 #include "slots.h"
 #include "transport.h"
 
@@ -16,6 +17,7 @@
 #include "aurabridge/node.h"
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 /* Connections without an association: they have sent no A-ASSOCIATE-RQ yet, are being turned away,
@@ -35,10 +37,18 @@ struct association_service {
     const struct clock *clock;
     struct dul_network *network;
     struct slots pending; /* connections without an association */
+    struct slots large;   /* connections whose A-ASSOCIATE-RQ takes much memory */
     struct slots open;    /* associations */
     int drain;            /* readable once no association may begin any more */
     int abort;            /* readable once open associations have to end */
     struct service_counters counters;
+};
+
+/* What is going on, for the words that an end in the middle of it needs. */
+enum conversation_phase {
+    PHASE_BETWEEN_MESSAGES,
+    PHASE_MESSAGE, /* a command or data set is coming */
+    PHASE_RESPONSE /* a response is going */
 };
 
 struct conversation {
@@ -47,9 +57,13 @@ struct conversation {
     struct association peer;
     struct transport *transport;
     struct dul_association *dul;
+    struct pdu_reader *pdus;
     struct presentation_context contexts[PRESENTATION_CONTEXTS_MAX];
     size_t context_count;
     uint64_t stored, refused, echoes;
+    enum conversation_phase phase;
+    char instance_uid[UID_SIZE]; /* of the C-STORE under way, "" when there is none */
+    bool instance_kept;          /* whether the sink has it */
     uint8_t command_bytes[COMMAND_SET_MAX];
 };
 

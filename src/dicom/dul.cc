@@ -1,6 +1,6 @@
-/* The only C++: dcmnet up to the DUL level behind plain C. Guarantees that no exception and no
- * dcmtk type leaves, that dcmtk opens, waits on and closes no socket (it reads and writes through
- * the transport), and that dcmtk logs nothing.
+/* The only C++: dcmnet's negotiation of associations behind plain C. Guarantees that no exception
+ * and no dcmtk type leaves, that dcmtk opens, waits on and closes no socket (it reads and writes
+ * through the transport), and that dcmtk logs nothing.
  */
 extern "C" {
 #include "dul.h"
@@ -130,7 +130,6 @@ struct dul_network {
 
 struct dul_association {
     T_ASC_Association *handle;
-    struct transport *transport; /* the caller's */
 };
 
 extern "C" int dul_network_open(struct dul_network **out, struct error *err)
@@ -187,7 +186,7 @@ extern "C" int dul_association_receive(struct dul_association **out, struct dul_
 {
     *out = nullptr;
     return guarded(err, -1, [&] {
-        dul_association *association = new dul_association{nullptr, transport};
+        dul_association *association = new dul_association{nullptr};
         uint32_t pdu = max_pdu < PDU_MIN ? PDU_MIN : max_pdu > PDU_MAX ? PDU_MAX : max_pdu;
         OFCondition condition;
         try {
@@ -271,32 +270,25 @@ static OFCondition settle_context(T_ASC_Parameters *params,
                                          static_cast<T_ASC_P_ResultReason>(context->result));
 }
 
-/* A user name, with or without passcode, is acknowledged: nothing is decided by it. Other kinds
- * ask for a proof of ours in return, which there is none of, so they stay unanswered. */
+/* dcmtk's own ASC_setIdentAC is declared otherwise than it is exported. The parameters own the
+ * answer; its server response stays empty, as PS3.7 D.3.3.7.2 has it for user names. */
 static void answer_user_identity(T_ASC_Parameters *params)
 {
-    UserIdentityNegotiationSubItemRQ *asked = params->DULparams.reqUserIdentNeg;
-    if (!asked || !asked->isPosResponseRequested())
-        return;
-    T_ASC_UserIdentityNegotiationMode mode = asked->getIdentityType();
-    if (mode != ASC_USER_IDENTITY_USER && mode != ASC_USER_IDENTITY_USER_PASSWORD)
-        return;
-    /* dcmtk's own ASC_setIdentAC is declared otherwise than it is exported. The parameters own the
-     * answer; its server response stays empty, as PS3.7 D.3.3.7.2 has it for these kinds. */
     if (!params->DULparams.ackUserIdentNeg)
         params->DULparams.ackUserIdentNeg = new UserIdentityNegotiationSubItemAC();
 }
 
 extern "C" int dul_association_accept(struct dul_association *association,
                                       const struct presentation_context *contexts, size_t count,
-                                      struct error *err)
+                                      bool identity_answer, struct error *err)
 {
     return guarded(err, -1, [&] {
         T_ASC_Parameters *params = association->handle->params;
         OFCondition condition = EC_Normal;
         for (size_t i = 0; i < count && condition.good(); i++)
             condition = settle_context(params, &contexts[i]);
-        answer_user_identity(params);
+        if (identity_answer)
+            answer_user_identity(params);
         (void)snprintf(params->ourImplementationClassUID, sizeof params->ourImplementationClassUID,
                        "%s", PART10_IMPLEMENTATION_CLASS_UID);
         (void)snprintf(params->ourImplementationVersionName,
@@ -305,98 +297,5 @@ extern "C" int dul_association_accept(struct dul_association *association,
         if (condition.good())
             condition = ASC_acknowledgeAssociation(association->handle);
         return condition.good() ? 0 : fail(err, "A-ASSOCIATE-AC", condition);
-    });
-}
-
-extern "C" int dul_association_reject(struct dul_association *association,
-                                      const struct rejection *rejection, struct error *err)
-{
-    return guarded(err, -1, [&] {
-        T_ASC_RejectParameters parameters;
-        parameters.result = static_cast<T_ASC_RejectParametersResult>(rejection->result);
-        parameters.source = static_cast<T_ASC_RejectParametersSource>(rejection->source);
-        parameters.reason =
-            static_cast<T_ASC_RejectParametersReason>(rejection->source << 8 | rejection->reason);
-        OFCondition condition = ASC_rejectAssociation(association->handle, &parameters);
-        return condition.good() ? 0 : fail(err, "A-ASSOCIATE-RJ", condition);
-    });
-}
-
-extern "C" bool dul_take_pdv(struct dul_association *association, struct pdv *out)
-{
-    return guarded(nullptr, false, [&] {
-        DUL_PDV pdv;
-        if (DUL_NextPDV(&association->handle->DULassociation, &pdv).bad())
-            return false;
-        out->context_id = pdv.presentationContextID;
-        out->is_command = pdv.pdvType == DUL_COMMANDPDV;
-        out->is_last = pdv.lastPDV != OFFalse;
-        out->bytes = pdv.data;
-        out->length = pdv.fragmentLength;
-        return true;
-    });
-}
-
-extern "C" enum dul_event dul_read_pdu(struct dul_association *association, struct error *err)
-{
-    return guarded(err, DUL_EVENT_FAULT, [&] {
-        DUL_PDVLIST list;
-        memset(&list, 0, sizeof list);
-        OFCondition condition =
-            DUL_ReadPDVs(&association->handle->DULassociation, &list, DUL_BLOCK, 0);
-        if (condition == DUL_PDATAPDUARRIVED)
-            return DUL_EVENT_PDV;
-        if (transport_state(association->transport) != TRANSPORT_OPEN)
-            return DUL_EVENT_ENDED;
-        if (condition == DUL_PEERREQUESTEDRELEASE)
-            return DUL_EVENT_RELEASE;
-        if (condition == DUL_PEERABORTEDASSOCIATION)
-            return DUL_EVENT_ABORT;
-        if (condition.good())
-            (void)error_set(err, "a PDU that must not come here");
-        else
-            (void)error_set(err, "%s", condition.text());
-        return DUL_EVENT_FAULT;
-    });
-}
-
-extern "C" int dul_send_command(struct dul_association *association, uint8_t context_id,
-                                const void *bytes, size_t length, struct error *err)
-{
-    return guarded(err, -1, [&] {
-        DUL_PDV pdv;
-        memset(&pdv, 0, sizeof pdv);
-        pdv.fragmentLength = length;
-        pdv.presentationContextID = context_id;
-        pdv.pdvType = DUL_COMMANDPDV;
-        pdv.lastPDV = OFTrue;
-        pdv.data = const_cast<void *>(bytes);
-        DUL_PDVLIST list;
-        memset(&list, 0, sizeof list);
-        list.count = 1;
-        list.pdv = &pdv;
-        transport_cork(association->transport);
-        OFCondition condition = DUL_WritePDVs(&association->handle->DULassociation, &list);
-        int flushed = transport_flush(association->transport);
-        if (condition.bad())
-            return fail(err, "send a response", condition);
-        return flushed == 0 ? 0 : error_set(err, "send a response: the connection ended");
-    });
-}
-
-extern "C" int dul_association_acknowledge_release(struct dul_association *association,
-                                                   struct error *err)
-{
-    return guarded(err, -1, [&] {
-        OFCondition condition = ASC_acknowledgeRelease(association->handle);
-        return condition.good() ? 0 : fail(err, "A-RELEASE-RP", condition);
-    });
-}
-
-extern "C" void dul_association_abort(struct dul_association *association)
-{
-    (void)guarded(nullptr, 0, [&] {
-        (void)ASC_abortAssociation(association->handle);
-        return 0;
     });
 }

@@ -1,6 +1,6 @@
-/* The border to dcmnet's upper layer (PS3.8). A plain C interface: no dcmtk type and no exception
- * passes it (C++ includes this header as "C"). A dul_association belongs to one thread; the rest is
- * thread-safe.
+/* The border to dcmnet's upper layer (PS3.8), which negotiates associations; what comes after is
+ * pdu.h's. A plain C interface: no dcmtk type and no exception passes it (C++ includes this header
+ * as "C"). A dul_association belongs to one thread; the rest is thread-safe.
  */
 #ifndef AURABRIDGE_DICOM_DUL_H
 #define AURABRIDGE_DICOM_DUL_H
@@ -35,44 +35,9 @@ void dul_association_free(struct dul_association *association);
 size_t dul_association_contexts(struct dul_association *association,
                                 struct presentation_context out[PRESENTATION_CONTEXTS_MAX]);
 
-/* Sends the A-ASSOCIATE-AC with the results, answering user identity negotiation where asked. */
+/* Sends the A-ASSOCIATE-AC with the results, and an answer to user identity negotiation if told. */
 int dul_association_accept(struct dul_association *association,
                            const struct presentation_context *contexts, size_t count,
-                           struct error *err);
-
-/* Sends the A-ASSOCIATE-RJ. */
-int dul_association_reject(struct dul_association *association, const struct rejection *rejection,
-                           struct error *err);
-
-struct pdv {
-    uint8_t context_id;
-    bool is_command, is_last;
-    const void *bytes; /* dcmtk's, until the next call */
-    size_t length;
-};
-
-enum dul_event {
-    DUL_EVENT_PDV,     /* a P-DATA-TF has come: take its PDVs */
-    DUL_EVENT_RELEASE, /* the peer asks for release */
-    DUL_EVENT_ABORT,   /* the peer sent an A-ABORT */
-    DUL_EVENT_ENDED,   /* the transport ended: see transport_state */
-    DUL_EVENT_FAULT    /* the peer broke the protocol: see the error */
-};
-
-/* Takes the next PDV of the PDU that was read. Returns whether there was one. */
-bool dul_take_pdv(struct dul_association *association, struct pdv *out);
-
-/* Reads the next PDU within the transport's deadline. */
-enum dul_event dul_read_pdu(struct dul_association *association, struct error *err);
-
-/* Sends a whole command set, in one write. */
-int dul_send_command(struct dul_association *association, uint8_t context_id, const void *bytes,
-                     size_t length, struct error *err);
-
-/* Sends the A-RELEASE-RP. */
-int dul_association_acknowledge_release(struct dul_association *association, struct error *err);
-
-/* Sends the A-ABORT. */
-void dul_association_abort(struct dul_association *association);
+                           bool identity_answer, struct error *err);
 
 #endif

@@ -7,6 +7,7 @@
 
 #define SHORT_OF_SLOTS_IDLE_MS 60000
 #define IDLE_RECHECK_MS        5000
+#define TRICKLE_PER_SECOND     256 /* bytes of a message; below it over idle_timeout is too slow */
 
 static int64_t now_ms(const struct conversation *conversation)
 {
@@ -41,35 +42,64 @@ static enum transport_state wait_for_message(const struct conversation *conversa
     }
 }
 
-static void start_pdu_deadline(const struct conversation *conversation)
+/* A message that comes by drops keeps its association's slot as a silent peer would, though each of
+ * its PDUs is in time. Counts the waiting for the peer alone, so that a slow disk is not its fault.
+ */
+struct trickle {
+    int64_t waited_ms;
+    size_t bytes;
+};
+
+/* Whether too little came; starts anew after each idle_timeout. */
+static bool trickle_is_too_slow(struct trickle *trickle, const struct conversation *conversation)
 {
-    transport_set_deadline(conversation->transport,
-                           now_ms(conversation) + conversation->config->dicom.pdu_timeout_ms);
+    if (trickle->waited_ms < idle_limit_ms(conversation))
+        return false;
+    bool too_slow = (int64_t)trickle->bytes < trickle->waited_ms * TRICKLE_PER_SECOND / 1000;
+    *trickle = (struct trickle){0, 0};
+    return too_slow;
 }
 
-static enum dul_event fault(struct error *err, const char *text, unsigned context_id)
+/* Returns the time. */
+static int64_t start_pdu_deadline(const struct conversation *conversation)
+{
+    int64_t now = now_ms(conversation);
+    transport_set_deadline(conversation->transport,
+                           now + conversation->config->dicom.pdu_timeout_ms);
+    return now;
+}
+
+static enum pdu_event fault(struct error *err, const char *text, unsigned context_id)
 {
     if (context_id > 0)
         (void)error_set(err, "%s (context %u)", text, context_id);
     else
         (void)error_set(err, "%s", text);
-    return DUL_EVENT_FAULT;
+    return PDU_EVENT_FAULT;
 }
 
-static enum dul_event next_pdv(struct conversation *conversation, bool within_message,
+/* The next PDV of a message; `trickle` is null before its first. */
+static enum pdu_event next_pdv(struct conversation *conversation, struct trickle *trickle,
                                struct pdv *out, struct error *err)
 {
-    while (!dul_take_pdv(conversation->dul, out)) {
-        if (!within_message && wait_for_message(conversation) != TRANSPORT_OPEN)
-            return DUL_EVENT_ENDED;
-        start_pdu_deadline(conversation);
-        enum dul_event event = dul_read_pdu(conversation->dul, err);
-        if (event == DUL_EVENT_RELEASE && within_message)
+    while (!pdu_take_pdv(conversation->pdus, out)) {
+        if (!trickle && wait_for_message(conversation) != TRANSPORT_OPEN)
+            return PDU_EVENT_ENDED;
+        if (trickle && trickle_is_too_slow(trickle, conversation))
+            return PDU_EVENT_TRICKLE;
+        conversation->phase = PHASE_MESSAGE;
+        int64_t begin = start_pdu_deadline(conversation);
+        enum pdu_event event = pdu_read(conversation->pdus, err);
+        if (trickle)
+            trickle->waited_ms += now_ms(conversation) - begin;
+        if (event == PDU_EVENT_RELEASE && trickle)
             return fault(err, "it asked for release before its message was complete", 0);
-        if (event != DUL_EVENT_PDV)
+        if (event != PDU_EVENT_PDV)
             return event;
     }
-    return DUL_EVENT_PDV;
+    if (trickle)
+        trickle->bytes += out->length;
+    return PDU_EVENT_PDV;
 }
 
 static const struct presentation_context *find_context(const struct conversation *conversation,
@@ -83,17 +113,19 @@ static const struct presentation_context *find_context(const struct conversation
     return NULL;
 }
 
-enum dul_event message_receive_command(struct conversation *conversation,
+enum pdu_event message_receive_command(struct conversation *conversation,
                                        struct command_set *command,
                                        const struct presentation_context **context,
                                        struct error *err)
 {
     size_t length = 0;
     struct pdv pdv = {0};
+    struct trickle trickle = {0, 0};
     *context = NULL;
+    conversation->phase = PHASE_BETWEEN_MESSAGES;
     do {
-        enum dul_event event = next_pdv(conversation, *context != NULL, &pdv, err);
-        if (event != DUL_EVENT_PDV)
+        enum pdu_event event = next_pdv(conversation, *context ? &trickle : NULL, &pdv, err);
+        if (event != PDU_EVENT_PDV)
             return event;
         if (!pdv.is_command)
             return fault(err, "a data set came without a command", pdv.context_id);
@@ -108,19 +140,20 @@ enum dul_event message_receive_command(struct conversation *conversation,
         length += pdv.length;
     } while (!pdv.is_last);
     return command_set_decode(command, conversation->command_bytes, length, err) == 0
-               ? DUL_EVENT_PDV
-               : DUL_EVENT_FAULT;
+               ? PDU_EVENT_PDV
+               : PDU_EVENT_FAULT;
 }
 
-enum dul_event message_receive_data_set(struct conversation *conversation,
+enum pdu_event message_receive_data_set(struct conversation *conversation,
                                         const struct presentation_context *context,
                                         void (*take)(void *taker, const void *bytes, size_t length),
                                         void *taker, struct error *err)
 {
     struct pdv pdv = {0};
+    struct trickle trickle = {0, 0};
     do {
-        enum dul_event event = next_pdv(conversation, true, &pdv, err);
-        if (event != DUL_EVENT_PDV)
+        enum pdu_event event = next_pdv(conversation, &trickle, &pdv, err);
+        if (event != PDU_EVENT_PDV)
             return event;
         if (pdv.is_command)
             return fault(err, "a command came inside a data set", pdv.context_id);
@@ -129,19 +162,19 @@ enum dul_event message_receive_data_set(struct conversation *conversation,
         if (pdv.length > 0)
             take(taker, pdv.bytes, pdv.length);
     } while (!pdv.is_last);
-    return DUL_EVENT_PDV;
+    return PDU_EVENT_PDV;
 }
 
-enum dul_event message_answer(struct conversation *conversation,
+enum pdu_event message_answer(struct conversation *conversation,
                               const struct presentation_context *context,
                               const struct command_set *command, const struct dimse_answer *answer,
                               struct error *err)
 {
     uint8_t bytes[COMMAND_RESPONSE_MAX];
     size_t length = command_set_encode_response(bytes, command, answer);
-    start_pdu_deadline(conversation);
-    if (dul_send_command(conversation->dul, context->id, bytes, length, err) == 0)
-        return DUL_EVENT_PDV;
-    return transport_state(conversation->transport) != TRANSPORT_OPEN ? DUL_EVENT_ENDED
-                                                                      : DUL_EVENT_FAULT;
+    conversation->phase = PHASE_RESPONSE;
+    (void)start_pdu_deadline(conversation);
+    return pdu_send_command(conversation->transport, context->id, bytes, length, err) == 0
+               ? PDU_EVENT_PDV
+               : PDU_EVENT_ENDED;
 }

@@ -8,24 +8,24 @@
  * minute while more than three quarters of the slots are taken. */
 int64_t message_idle_limit(int64_t idle_timeout_ms, unsigned open, unsigned max_associations);
 
-/* All that follow return DUL_EVENT_PDV when done, and otherwise what ended the association; `err`
- * holds the reason of DUL_EVENT_FAULT. */
+/* All that follow return PDU_EVENT_PDV when done, and otherwise what ended the association; `err`
+ * holds the reason of PDU_EVENT_FAULT. */
 
 /* Waits for a message, at most idle_timeout, and reads its command set. `*context` belongs to the
  * conversation. */
-enum dul_event message_receive_command(struct conversation *conversation,
+enum pdu_event message_receive_command(struct conversation *conversation,
                                        struct command_set *command,
                                        const struct presentation_context **context,
                                        struct error *err);
 
 /* Reads the message's data set, handing each fragment to `take` as it comes. */
-enum dul_event message_receive_data_set(struct conversation *conversation,
+enum pdu_event message_receive_data_set(struct conversation *conversation,
                                         const struct presentation_context *context,
                                         void (*take)(void *taker, const void *bytes, size_t length),
                                         void *taker, struct error *err);
 
 /* Answers the command. */
-enum dul_event message_answer(struct conversation *conversation,
+enum pdu_event message_answer(struct conversation *conversation,
                               const struct presentation_context *context,
                               const struct command_set *command, const struct dimse_answer *answer,
                               struct error *err);

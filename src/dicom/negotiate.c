@@ -11,7 +11,9 @@
 
 #define REJECTED_PERMANENT          1
 #define SOURCE_SERVICE_USER         1
+#define SOURCE_SERVICE_PROVIDER     2 /* ACSE related */
 #define REASON_APPLICATION_CONTEXT  2
+#define REASON_PROTOCOL_VERSION     2
 #define REASON_CALLING_UNRECOGNIZED 3
 #define REASON_CALLED_UNRECOGNIZED  7
 #define DICOM_APPLICATION_CONTEXT   "1.2.840.10008.3.1.1.1"
@@ -125,9 +127,18 @@ static int check_titles(const struct config *config, const struct association *a
 int negotiate_titles(const struct config *config, const struct associate_request *request,
                      const char *peer_address, struct rejection *out, struct error *remedy)
 {
+    if (!(request->protocol_version & 1)) { /* the bit that PS3.8 9.3.2 has tested */
+        (void)error_set(remedy,
+                        "protocol version %04X is not DICOM's; is the sender a DICOM application?",
+                        request->protocol_version);
+        *out = (struct rejection){REJECTED_PERMANENT, SOURCE_SERVICE_PROVIDER,
+                                  REASON_PROTOCOL_VERSION};
+        return -1;
+    }
     if (strcmp(request->application_context, DICOM_APPLICATION_CONTEXT) != 0) {
-        (void)error_set(remedy, "application context \"%s\" is not DICOM's",
-                        request->application_context);
+        (void)error_set(
+            remedy, "application context \"%s\" is not DICOM's; is the sender a DICOM application?",
+            request->application_context);
         return reject(out, REASON_APPLICATION_CONTEXT);
     }
     struct association association = {.id = 0};

@@ -89,8 +89,8 @@ static void reap(struct node *node)
 /* Last resort when even the waiting places are taken: the answer is sent unasked. */
 static void turn_away(struct node *node, int descriptor, const char *address)
 {
-    uint8_t pdu[ASSOCIATION_PDU_LENGTH], dropped[4096];
-    association_write_rejection(pdu, &REJECTION_LOCAL_LIMIT);
+    uint8_t pdu[PDU_SHORT_LENGTH], dropped[4096];
+    pdu_write_rejection(pdu, &REJECTION_LOCAL_LIMIT);
     atomic_fetch_add(&node->service.counters.rejected, 1);
     log_warning("node",
                 "connection from %s turned away: too many connections wait with no association; "
@@ -216,6 +216,7 @@ static void init_locks(struct node *node)
     (void)pthread_cond_init(&node->ended, &attributes);
     (void)pthread_condattr_destroy(&attributes);
     slots_init(&node->service.pending);
+    slots_init(&node->service.large);
     slots_init(&node->service.open);
 }
 
@@ -247,10 +248,14 @@ uint16_t node_port(const struct node *node)
 
 int node_start(struct node *node, struct error *err)
 {
-    /* Signals are the main thread's: the node's threads inherit a full mask. */
-    sigset_t all, before;
-    (void)sigfillset(&all);
-    (void)pthread_sigmask(SIG_SETMASK, &all, &before);
+    /* Signals are the main thread's: the node's threads inherit the mask. Those that a fault of
+     * the program raises stay open, so that whoever watches for crashes sees them. */
+    const int of_faults[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGTRAP};
+    sigset_t blocked, before;
+    (void)sigfillset(&blocked);
+    for (size_t i = 0; i < sizeof of_faults / sizeof of_faults[0]; i++)
+        (void)sigdelset(&blocked, of_faults[i]);
+    (void)pthread_sigmask(SIG_SETMASK, &blocked, &before);
     int code = pthread_create(&node->accepting, NULL, accept_connections, node);
     (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
     if (code != 0)
@@ -318,6 +323,7 @@ void node_free(struct node *node)
     dul_network_close(node->service.network);
     config_release(node->config);
     slots_destroy(&node->service.pending);
+    slots_destroy(&node->service.large);
     slots_destroy(&node->service.open);
     (void)pthread_cond_destroy(&node->ended);
     (void)pthread_mutex_destroy(&node->lock);

@@ -75,34 +75,47 @@ static void begin(struct conversation *conversation, const struct command_set *c
     }
 }
 
-static void count_and_log(struct conversation *conversation, const struct command_set *command,
-                          const struct dimse_answer *answer)
+static void count(struct conversation *conversation, const struct dimse_answer *answer)
 {
-    if (answer->status == DIMSE_SUCCESS) {
+    conversation->instance_kept = answer->status == DIMSE_SUCCESS;
+    if (conversation->instance_kept) {
         conversation->stored++;
         atomic_fetch_add(&conversation->service->counters.stored, 1);
-        return;
+    } else {
+        conversation->refused++;
+        atomic_fetch_add(&conversation->service->counters.refused, 1);
     }
-    conversation->refused++;
-    atomic_fetch_add(&conversation->service->counters.refused, 1);
-    log_warning("node", "association %llu from %s (%s): instance %s refused with %04X: %s",
+}
+
+/* The sink logs what it refuses, since it knows why. */
+static void log_refusal(const struct conversation *conversation, const struct command_set *command,
+                        const struct dimse_answer *answer)
+{
+    log_warning("node",
+                "association %llu from %s (%s): instance %s refused with %04X: %s; a fault of the "
+                "sender's software, tell its vendor",
                 (unsigned long long)conversation->peer.id, conversation->peer.peer_address,
                 conversation->peer.calling_ae_title,
                 command->sop_instance_uid[0] ? command->sop_instance_uid : "without UID",
                 answer->status, answer->comment);
 }
 
-static enum dul_event serve_store(struct conversation *conversation,
+static enum pdu_event serve_store(struct conversation *conversation,
                                   const struct command_set *command,
                                   const struct presentation_context *context, struct error *err)
 {
     struct reception reception = {conversation->service->sink, NULL, {DIMSE_SUCCESS, ""}};
+    memcpy(conversation->instance_uid, command->sop_instance_uid,
+           sizeof conversation->instance_uid);
+    conversation->instance_kept = false;
     if (is_storable(command, context, &reception.answer))
         begin(conversation, command, context, &reception);
+    else
+        log_refusal(conversation, command, &reception.answer);
     if (command->has_data_set) {
-        enum dul_event event =
+        enum pdu_event event =
             message_receive_data_set(conversation, context, take_bytes, &reception, err);
-        if (event != DUL_EVENT_PDV) {
+        if (event != PDU_EVENT_PDV) {
             if (reception.instance)
                 reception.sink->abort(reception.instance);
             return event;
@@ -110,11 +123,14 @@ static enum dul_event serve_store(struct conversation *conversation,
     }
     if (reception.instance)
         reception.sink->commit(reception.instance, &reception.answer);
-    count_and_log(conversation, command, &reception.answer);
-    return message_answer(conversation, context, command, &reception.answer, err);
+    count(conversation, &reception.answer);
+    enum pdu_event event = message_answer(conversation, context, command, &reception.answer, err);
+    if (event == PDU_EVENT_PDV)
+        conversation->instance_uid[0] = '\0';
+    return event;
 }
 
-static enum dul_event serve_echo(struct conversation *conversation,
+static enum pdu_event serve_echo(struct conversation *conversation,
                                  const struct command_set *command,
                                  const struct presentation_context *context, struct error *err)
 {
@@ -124,14 +140,15 @@ static enum dul_event serve_echo(struct conversation *conversation,
     return message_answer(conversation, context, command, &answer, err);
 }
 
-static enum dul_event serve_unknown(struct conversation *conversation,
+static enum pdu_event serve_unknown(struct conversation *conversation,
                                     const struct command_set *command,
                                     const struct presentation_context *context, struct error *err)
 {
     struct dimse_answer answer = {DIMSE_UNRECOGNIZED_OPERATION, ""};
     (void)snprintf(answer.comment, sizeof answer.comment, "operation %04X is not offered here",
                    command->command_field);
-    log_warning("node", "association %llu from %s (%s): %s",
+    log_warning("node",
+                "association %llu from %s (%s): %s; set the sender up to store alone, by C-STORE",
                 (unsigned long long)conversation->peer.id, conversation->peer.peer_address,
                 conversation->peer.calling_ae_title, answer.comment);
     return message_answer(conversation, context, command, &answer, err);
@@ -144,7 +161,7 @@ static void drop_bytes(void *taker, const void *bytes, size_t length)
     (void)length;
 }
 
-enum dul_event store_serve(struct conversation *conversation, const struct command_set *command,
+enum pdu_event store_serve(struct conversation *conversation, const struct command_set *command,
                            const struct presentation_context *context, struct error *err)
 {
     bool answerable = command->command_field == COMMAND_C_CANCEL ||
@@ -152,18 +169,18 @@ enum dul_event store_serve(struct conversation *conversation, const struct comma
     if (!answerable) {
         (void)error_set(err, "command %04X is no request, or has no message id",
                         command->command_field);
-        return DUL_EVENT_FAULT;
+        return PDU_EVENT_FAULT;
     }
     if (command->command_field == COMMAND_C_STORE)
         return serve_store(conversation, command, context, err);
     if (command->has_data_set) {
-        enum dul_event event =
+        enum pdu_event event =
             message_receive_data_set(conversation, context, drop_bytes, NULL, err);
-        if (event != DUL_EVENT_PDV)
+        if (event != PDU_EVENT_PDV)
             return event;
     }
     if (command->command_field == COMMAND_C_CANCEL)
-        return DUL_EVENT_PDV; /* what it would cancel is over already */
+        return PDU_EVENT_PDV; /* what it would cancel is over already */
     if (command->command_field == COMMAND_C_ECHO)
         return serve_echo(conversation, command, context, err);
     return serve_unknown(conversation, command, context, err);

@@ -4,9 +4,9 @@
 
 #include "conversation.h"
 
-/* Serves one command that was received on the context, answer included. Returns DUL_EVENT_PDV when
- * the association goes on, otherwise what ended it; `err` holds the reason of DUL_EVENT_FAULT. */
-enum dul_event store_serve(struct conversation *conversation, const struct command_set *command,
+/* Serves one command that was received on the context, answer included. Returns PDU_EVENT_PDV when
+ * the association goes on, otherwise what ended it; `err` holds the reason of PDU_EVENT_FAULT. */
+enum pdu_event store_serve(struct conversation *conversation, const struct command_set *command,
                            const struct presentation_context *context, struct error *err);
 
 #endif

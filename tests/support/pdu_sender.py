@@ -36,6 +36,8 @@ FAULTS = {
     "tiny-pdv": "a PDV of one byte",
     "empty-pdu": "a P-DATA-TF without a PDV",
     "too-long-pdu": "a P-DATA-TF longer than the acceptor allows",
+    "negative-pdv": "a PDV whose length is negative to who takes it as signed",
+    "huge-pdu": "a P-DATA-TF that claims 4 GiB",
     "unknown-pdu": "a PDU of type 0x42 inside the data set",
     "second-rq": "a second A-ASSOCIATE-RQ",
     "abort-mid": "A-ABORT inside the data set",
@@ -137,13 +139,15 @@ class Sender:
     """One association. Raises Ended, whose text is the line to print."""
 
     def __init__(self, host, port, called="AURABRIDGE", calling="PDUSENDER", pdu_size=16384,
-                 timeout=30.0, fault=None):
+                 timeout=30.0, fault=None, source=None):
         self.called, self.calling, self.pdu_size, self.fault = called, calling, pdu_size, fault
         self.peer_max = 0
         self.contexts = {}
         self.accepted = {}
         self.message_id = 0
-        self.socket = socket.create_connection((host, port), timeout=timeout)
+        self.byte_seconds = 0.05  # between the bytes of the fault "slow"
+        self.socket = socket.create_connection((host, port), timeout=timeout,
+                                               source_address=(source, 0) if source else None)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     def send_pdu(self, kind, body):
@@ -188,9 +192,14 @@ class Sender:
         return body + item(0x50, user)
 
     def associate(self, contexts, identity=False):
+        self.request(contexts, identity)
+        self.await_acceptance()
+
+    def request(self, contexts, identity=False):
         version = 2 if self.fault == "bad-version" else 1
-        body = self.request_pdu(contexts, identity, version)
-        self.send_pdu(0x01, body)
+        self.send_pdu(0x01, self.request_pdu(contexts, identity, version))
+
+    def await_acceptance(self):
         kind, answer = self.read_pdu()
         if kind != 0x02:
             raise Ended(f"unexpected PDU {kind}")
@@ -323,7 +332,7 @@ class Sender:
             try:
                 for at in range(len(pdu)):
                     self.socket.sendall(pdu[at:at + 1])
-                    time.sleep(0.05)
+                    time.sleep(self.byte_seconds)
             except OSError:
                 pass
         elif self.fault == "lying-pdv":
@@ -337,6 +346,10 @@ class Sender:
                 self.send_pdu(0x04, self.pdv(context, b"x" * (self.peer_max + 100), False, True))
             except OSError:
                 pass
+        elif self.fault == "negative-pdv":
+            self.send_pdu(0x04, struct.pack(">IBB", 0xFFFFFFFE, context, 0) + part)
+        elif self.fault == "huge-pdu":
+            self.socket.sendall(struct.pack(">BBI", 4, 0, 0xFFFFFFFF) + whole)
         elif self.fault == "unknown-pdu":
             self.send_pdu(0x42, b"1234")
         elif self.fault == "command-mid":

@@ -81,7 +81,7 @@ static void expect(const struct pdu *pdu, int result, const char *reason)
     CU_ASSERT_PTR_NOT_NULL(strstr(err.text, reason));
     if (!strstr(err.text, reason))
         (void)printf("\n    got \"%s\", wanted \"%s\"\n", err.text, reason);
-    associate_request_free(&request);
+    associate_request_drop(&request);
 }
 
 static void put_sound(struct pdu *pdu)
@@ -102,7 +102,7 @@ static void test_a_sound_request_passes(void)
     CU_ASSERT_STRING_EQUAL(request.called_ae_title, "AURABRIDGE");
     CU_ASSERT_STRING_EQUAL(request.calling_ae_title, "CT1");
     CU_ASSERT_STRING_EQUAL(request.application_context, "1.2.840.10008.3.1.1.1");
-    associate_request_free(&request);
+    associate_request_drop(&request);
     put_header(&pdu, 0x99, 3); /* an item of a later standard */
     put(&pdu, "new", 3);
     expect(&pdu, 0, "");
@@ -193,6 +193,88 @@ static void test_user_items(void)
     }
 }
 
+static void test_identity_is_noted(void)
+{
+    const struct {
+        const char *item;
+        bool asks;
+    } rows[] = {
+        {"\x58\0\0\12\1\1\0\4user\0\0", true},  {"\x58\0\0\12\2\1\0\4user\0\0", true},
+        {"\x58\0\0\12\1\0\0\4user\0\0", false}, {"\x58\0\0\12\3\1\0\4user\0\0", false},
+        {"\x58\0\0\12\0\1\0\4user\0\0", false},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct pdu pdu;
+        struct associate_request request;
+        struct error err;
+        start(&pdu);
+        put_application(&pdu);
+        put_context(&pdu, 1, "1.2", "1.3");
+        put_user(&pdu, rows[i].item, 14);
+        CU_ASSERT_EQUAL(examine(&pdu, &request, &err), 0);
+        CU_ASSERT_EQUAL(request.asks_for_identity_answer, rows[i].asks);
+        associate_request_drop(&request);
+    }
+}
+
+/* A request with all that is not used becomes one without. */
+static void test_condensed_to_what_is_used(void)
+{
+    struct pdu full, wanted;
+    struct associate_request request;
+    struct error err;
+    static const char user[] = "\x54\0\0\7\0\3"
+                               "1.2\1\0"
+                               "\x51\0\0\4\0\0\x40\0"
+                               "\x58\0\0\12\1\1\0\4user\0\0"
+                               "\x55\0\0\2AB";
+    static const char used[] = "\x51\0\0\4\0\0\x40\0\x55\0\0\2AB";
+    start(&full);
+    put_header(&full, 0x99, 3);
+    put(&full, "new", 3);
+    put_application(&full);
+    put_header(&full, 0x20, 4 + 7 + 4 + 7 + 7 + 7);
+    put(&full, (const uint8_t[]){5, 0, 0, 0}, 4);
+    put_text(&full, 0x40, "1.4");
+    put_header(&full, 0x40, 0);
+    put_text(&full, 0x30, "1.2");
+    put_text(&full, 0x40, "1.5");
+    put_text(&full, 0x40, "1.6");
+    put_context(&full, 7, "1.2", "1.3");
+    put_user(&full, user, sizeof user - 1);
+    CU_ASSERT_EQUAL_FATAL(examine(&full, &request, &err), 0);
+    associate_request_condense(&request);
+
+    start(&wanted);
+    put_application(&wanted);
+    put_header(&wanted, 0x20, 4 + 7 + 7);
+    put(&wanted, (const uint8_t[]){5, 0, 0, 0}, 4);
+    put_text(&wanted, 0x40, "1.4");
+    put_text(&wanted, 0x30, "1.2");
+    put_context(&wanted, 7, "1.2", "1.3");
+    put_user(&wanted, used, sizeof used - 1);
+    wanted.data[4] = (uint8_t)((wanted.length - 6) >> 8);
+    wanted.data[5] = (uint8_t)(wanted.length - 6);
+    CU_ASSERT_EQUAL(request.length, wanted.length);
+    CU_ASSERT_EQUAL(memcmp(request.bytes, wanted.data, wanted.length), 0);
+    associate_request_drop(&request);
+    CU_ASSERT_PTR_NULL(request.bytes);
+    associate_request_drop(&request);
+}
+
+/* dcmtk loses the memory of a request that it gives up. */
+static void test_a_context_without_transfer_syntax_is_refused(void)
+{
+    struct pdu pdu;
+    start(&pdu);
+    put_application(&pdu);
+    put_header(&pdu, 0x20, 4 + 7);
+    put(&pdu, (const uint8_t[]){1, 0, 0, 0}, 4);
+    put_text(&pdu, 0x30, "1.2");
+    put_user(&pdu, max_length_item, sizeof max_length_item);
+    expect(&pdu, -1, "without a transfer syntax");
+}
+
 static void test_singular_items(void)
 {
     struct pdu pdu;
@@ -215,6 +297,9 @@ static CU_TestInfo cases[] = {SUITE_CASE(test_a_sound_request_passes),
                               SUITE_CASE(test_any_prefix_is_refused),
                               SUITE_CASE(test_lying_items_are_refused),
                               SUITE_CASE(test_user_items),
+                              SUITE_CASE(test_identity_is_noted),
+                              SUITE_CASE(test_condensed_to_what_is_used),
+                              SUITE_CASE(test_a_context_without_transfer_syntax_is_refused),
                               SUITE_CASE(test_singular_items),
                               CU_TEST_INFO_NULL};
 SUITE_MAIN("dicom_associate_request", cases)

@@ -96,7 +96,7 @@ static void test_titles(void)
         {"AURABRIDGE", "CT1", "10.3.0.1", "1.2.3", 2, "application context \"1.2.3\""},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-        struct associate_request request = {.bytes = NULL};
+        struct associate_request request = {.protocol_version = 1};
         struct rejection rejection = {0, 0, 0};
         struct error remedy = {""};
         (void)snprintf(request.called_ae_title, AE_TITLE_SIZE, "%s", rows[i].called);
@@ -107,6 +107,31 @@ static void test_titles(void)
         CU_ASSERT_EQUAL(rejection.reason, rows[i].reason);
         CU_ASSERT_EQUAL(rejection.result, rows[i].reason ? 1 : 0);
         CU_ASSERT_PTR_NOT_NULL(strstr(remedy.text, rows[i].remedy));
+    }
+}
+
+static void test_protocol_versions(void)
+{
+    const struct {
+        uint16_t version;
+        bool accepted;
+    } rows[] = {{1, true}, {3, true}, {0xFFFF, true}, {0, false}, {2, false}, {0x100, false}};
+    struct config_ae_title title = {.name = "AURABRIDGE"};
+    struct config config;
+    memset(&config, 0, sizeof config);
+    config.dicom.ae_titles = &title;
+    config.dicom.ae_title_count = 1;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct associate_request request = {.protocol_version = rows[i].version,
+                                            .called_ae_title = "AURABRIDGE",
+                                            .calling_ae_title = "CT1",
+                                            .application_context = "1.2.840.10008.3.1.1.1"};
+        struct rejection rejection = {0, 0, 0};
+        struct error remedy = {""};
+        int result = negotiate_titles(&config, &request, "10.0.0.1", &rejection, &remedy);
+        CU_ASSERT_EQUAL(result, rows[i].accepted ? 0 : -1);
+        CU_ASSERT_EQUAL(rejection.source, rows[i].accepted ? 0 : 2);
+        CU_ASSERT_EQUAL(rejection.reason, rows[i].accepted ? 0 : 2);
     }
 }
 
@@ -154,6 +179,7 @@ static void test_idle_limit_while_slots_are_short(void)
 static CU_TestInfo cases[] = {SUITE_CASE(test_context_results),
                               SUITE_CASE(test_sop_class_kinds),
                               SUITE_CASE(test_titles),
+                              SUITE_CASE(test_protocol_versions),
                               SUITE_CASE(test_slots_count_in_all_and_for_each_peer),
                               SUITE_CASE(test_idle_limit_while_slots_are_short),
                               CU_TEST_INFO_NULL};
