@@ -48,7 +48,8 @@ struct instance_sink {
     void *context;
 
     /* Starts an instance. Returns 0, or -1 with the refusal in `*answer` and `*out` null. Called
-     * from the association's thread, as are all others; one instance at a time per association. */
+     * from the association's thread, as are all others; one instance at a time per association.
+     * Whatever the sink refuses, here or later, it logs itself: it knows why. */
     int (*begin)(void *context, struct instance **out, const struct association *association,
                  const struct instance_request *request, struct dimse_answer *answer);
 

@@ -37,6 +37,30 @@ static int64_t look_again_at(const struct ledger_study *study, const struct conf
     return look_at < complete_at ? look_at : complete_at;
 }
 
+/* Why a study that is complete is so. One whose instances do not stop coming has someone to speak
+ * to. */
+static int completion_reason(char out[LEDGER_REASON_SIZE], struct bridge *bridge,
+                             const struct ledger_study *study, const struct config *config,
+                             int64_t now, struct error *err)
+{
+    bool is_late = now >= study->first_received_ms + config->study.max_wait_ms;
+    bool is_quiet = study->last_received_ms + assembler_quiet_period(study, config) <= now;
+    struct association sender;
+    if (!is_late || is_quiet) {
+        (void)snprintf(out, LEDGER_REASON_SIZE, "%s",
+                       is_late ? "max_wait has passed" : "nothing came for a while");
+        return 0;
+    }
+    if (study_sender(bridge->ledger, study->id, &sender, err) != 0)
+        return -1;
+    (void)snprintf(
+        out, LEDGER_REASON_SIZE,
+        "max_wait has passed and %s (%s) did not stop sending; what comes from now on is "
+        "a supplement; raise study.max_wait if it belongs into one upload",
+        sender.calling_ae_title, sender.peer_address);
+    return 0;
+}
+
 static int close_study(struct bridge *bridge, const struct ledger_study *study,
                        const struct config *config, struct error *err)
 {
@@ -52,8 +76,10 @@ static int close_study(struct bridge *bridge, const struct ledger_study *study,
         return ledger_defer(bridge->ledger, study->id,
                             look_again_at(study, config, now, complete_at),
                             "held: the association that delivers it is still open", false, err);
-    return ledger_advance(bridge->ledger, study->id, STUDY_RECEIVING, STUDY_VALIDATING,
-                          now >= max_wait_at ? "max_wait has passed" : "nothing came for a while",
+    char reason[LEDGER_REASON_SIZE];
+    if (completion_reason(reason, bridge, study, config, now, err) != 0)
+        return -1;
+    return ledger_advance(bridge->ledger, study->id, STUDY_RECEIVING, STUDY_VALIDATING, reason,
                           err);
 }
 

@@ -8,6 +8,7 @@
 #include "aurabridge/text.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -26,7 +27,7 @@ static void refuse(struct dimse_answer *answer, uint16_t status, const char *com
 }
 
 /* What the sender may know of a disk's trouble; the log has the figures. While reception is closed
- * it has them already, and the node's line for each refusal is enough. */
+ * it has them already, and the line for the association's end counts what was refused. */
 static void refuse_for_disk(struct instance *instance, struct dimse_answer *answer, int failure,
                             const struct error *why)
 {
@@ -54,6 +55,10 @@ static int begin(void *context, struct instance **out, const struct association 
     struct instance *instance = calloc(1, sizeof *instance);
     if (!instance) {
         refuse(answer, DIMSE_OUT_OF_RESOURCES, "Out of memory, try again later");
+        log_error("reception",
+                  "%s (%s) refused instance %s with A700: out of memory; give the bridge more",
+                  association->calling_ae_title, association->peer_address,
+                  request->sop_instance_uid);
         return -1;
     }
     instance->bridge = context;
@@ -85,8 +90,17 @@ static int take(struct instance *instance, const void *bytes, size_t length,
     return failed ? -1 : 0;
 }
 
-/* Study, series and instance must be known and agree with the command (PS3.4 B.2.3). The node logs
- * the refusal. */
+/* What the sender is told of the data set is what its people need to hear as well. */
+static void log_refusal(const struct instance *instance, const struct dimse_answer *answer)
+{
+    log_warning("reception",
+                "%s (%s) refused instance %s with %04X: %s; the sender has to correct it, or its "
+                "vendor, before it is sent again",
+                instance->association.calling_ae_title, instance->association.peer_address,
+                instance->request.sop_instance_uid, answer->status, answer->comment);
+}
+
+/* Study, series and instance must be known and agree with the command (PS3.4 B.2.3). */
 static int judge(const struct instance *instance, const struct stored_instance *stored,
                  struct dimse_answer *answer)
 {
@@ -113,15 +127,19 @@ static int judge(const struct instance *instance, const struct stored_instance *
 /* What a data set that ends oddly is told as; the study shows it too. */
 static void log_ending(const struct instance *instance, const struct dataset_result *ending)
 {
+    char missing[48] = "";
     if (ending->ending == DATASET_COMPLETE)
         return;
+    if (ending->missing > 0)
+        (void)snprintf(missing, sizeof missing, ", %" PRIu64 " bytes missing", ending->missing);
     log_warning(
         "reception",
-        "%s (%s) sent instance %s, kept: its data set %s at (%04X,%04X), %" PRIu64 " bytes missing",
+        "%s (%s) sent instance %s, kept: its data set %s (%04X,%04X)%s; compare it with the "
+        "sender's copy, and send it again if that one is whole",
         instance->association.calling_ae_title, instance->association.peer_address,
         instance->request.sop_instance_uid,
-        ending->ending == DATASET_TRUNCATED ? "ends inside an element" : "is not understood",
-        ending->tag >> 16, ending->tag & 0xFFFF, ending->missing);
+        ending->ending == DATASET_TRUNCATED ? "ends inside" : "is not understood from",
+        ending->tag >> 16, ending->tag & 0xFFFF, missing);
 }
 
 static void after_record(struct instance *instance, const struct ledger_arrival_outcome *outcome,
@@ -227,8 +245,9 @@ static void commit(struct instance *instance, struct dimse_answer *answer)
     int failed = spool_writer_finish(instance->writer, &stored, &err);
     if (failed) {
         refuse_for_disk(instance, answer, failed, &err);
-    } else if (judge(instance, &stored, answer) == 0 &&
-               publish_accountably(instance, &stored, answer) == 0) {
+    } else if (judge(instance, &stored, answer) != 0) {
+        log_refusal(instance, answer);
+    } else if (publish_accountably(instance, &stored, answer) == 0) {
         log_ending(instance, &stored.ending);
         *answer = (struct dimse_answer){.status = DIMSE_SUCCESS};
     }
