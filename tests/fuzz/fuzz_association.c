@@ -4,6 +4,7 @@
  */
 #include "associate_request.h"
 #include "command_set.h"
+#include "fuzz.h"
 #include "pdu.h"
 
 #include <stdlib.h>
@@ -11,19 +12,11 @@
 
 #define FIXED_LENGTH 74
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void check(bool condition)
-{
-    if (!condition)
-        abort();
-}
-
 /* A copy with exact borders, for the sanitizer. */
 static uint8_t *copy_of(const uint8_t *data, size_t size, size_t before)
 {
-    uint8_t *copy = malloc(before + size);
-    check(copy || before + size == 0);
+    uint8_t *copy = calloc(1, before + size);
+    FUZZ_CHECK(copy || before + size == 0);
     if (size > 0)
         memcpy(copy + before, data, size);
     return copy;
@@ -33,10 +26,10 @@ static size_t count_contexts(const struct associate_request *request)
 {
     size_t count = 0;
     for (size_t at = FIXED_LENGTH; at < request->length;) {
-        check(request->length - at >= 4);
+        FUZZ_CHECK(request->length - at >= 4);
         count += request->bytes[at] == 0x20;
         at += 4 + ((size_t)request->bytes[at + 2] << 8 | request->bytes[at + 3]);
-        check(at <= request->length);
+        FUZZ_CHECK(at <= request->length);
     }
     return count;
 }
@@ -54,18 +47,19 @@ static void check_condensed(struct associate_request *request)
     struct associate_request before = *request, again;
     size_t contexts = count_contexts(request);
     associate_request_condense(request);
-    check(request->length <= before.length && lengths_agree(request));
-    check(count_contexts(request) == contexts && contexts <= PRESENTATION_CONTEXTS_MAX);
+    FUZZ_CHECK(request->length <= before.length && lengths_agree(request));
+    FUZZ_CHECK(count_contexts(request) == contexts && contexts <= PRESENTATION_CONTEXTS_MAX);
     again = *request;
     again.asks_for_identity_answer = false;
-    check(associate_request_examine(&again, NULL) == 0);
-    check(strcmp(again.called_ae_title, before.called_ae_title) == 0 &&
-          strcmp(again.calling_ae_title, before.calling_ae_title) == 0 &&
-          strcmp(again.application_context, before.application_context) == 0 &&
-          again.protocol_version == before.protocol_version && !again.asks_for_identity_answer);
+    FUZZ_CHECK(associate_request_examine(&again, NULL) == 0);
+    FUZZ_CHECK(strcmp(again.called_ae_title, before.called_ae_title) == 0 &&
+               strcmp(again.calling_ae_title, before.calling_ae_title) == 0 &&
+               strcmp(again.application_context, before.application_context) == 0 &&
+               again.protocol_version == before.protocol_version &&
+               !again.asks_for_identity_answer);
     uint8_t *kept = copy_of(request->bytes, request->length, 0);
     associate_request_condense(&again);
-    check(again.length == request->length && memcmp(kept, again.bytes, again.length) == 0);
+    FUZZ_CHECK(again.length == request->length && memcmp(kept, again.bytes, again.length) == 0);
     free(kept);
 }
 
@@ -74,11 +68,10 @@ static void try_request(const uint8_t *data, size_t size)
     struct associate_request request = {.length = PDU_HEADER_LENGTH + size};
     struct error err = {""};
     request.bytes = copy_of(data, size, PDU_HEADER_LENGTH);
-    memset(request.bytes, 0, PDU_HEADER_LENGTH);
     if (associate_request_examine(&request, &err) == 0)
         check_condensed(&request);
     else
-        check(err.text[0] != '\0');
+        FUZZ_CHECK(err.text[0] != '\0');
     associate_request_drop(&request);
 }
 
@@ -89,13 +82,13 @@ static void try_data(const uint8_t *data, size_t size)
     if (pdu_examine(body, size, &err) == 0) {
         size_t at = 0;
         while (at < size) {
-            check(size - at >= 6);
+            FUZZ_CHECK(size - at >= 6);
             at += 4 + ((size_t)body[at] << 24 | (size_t)body[at + 1] << 16 |
                        (size_t)body[at + 2] << 8 | body[at + 3]);
         }
-        check(at == size && size > 0);
+        FUZZ_CHECK(at == size && size > 0);
     } else {
-        check(err.text[0] != '\0');
+        FUZZ_CHECK(err.text[0] != '\0');
     }
     free(body);
 }
@@ -108,15 +101,15 @@ static void try_command(const uint8_t *data, size_t size)
     uint8_t out[COMMAND_RESPONSE_MAX];
     uint8_t *bytes = copy_of(data, size, 0);
     if (command_set_decode(&command, bytes, size, &err) == 0) {
-        check(command.sop_class_uid[0] == '\0' || uid_is_valid(command.sop_class_uid));
-        check(command.sop_instance_uid[0] == '\0' || uid_is_valid(command.sop_instance_uid));
+        FUZZ_CHECK(command.sop_class_uid[0] == '\0' || uid_is_valid(command.sop_class_uid));
+        FUZZ_CHECK(command.sop_instance_uid[0] == '\0' || uid_is_valid(command.sop_instance_uid));
         size_t length = command_set_encode_response(out, &command, &answer);
-        check(length <= sizeof out && length % 2 == 0);
-        check(command_set_decode(&response, out, length, NULL) == 0 && !response.has_data_set);
-        check(response.command_field == (command.command_field | COMMAND_RESPONSE_BIT) &&
-              strcmp(response.sop_instance_uid, command.sop_instance_uid) == 0);
+        FUZZ_CHECK(length <= sizeof out && length % 2 == 0);
+        FUZZ_CHECK(command_set_decode(&response, out, length, NULL) == 0 && !response.has_data_set);
+        FUZZ_CHECK(response.command_field == (command.command_field | COMMAND_RESPONSE_BIT) &&
+                   strcmp(response.sop_instance_uid, command.sop_instance_uid) == 0);
     } else {
-        check(err.text[0] != '\0');
+        FUZZ_CHECK(err.text[0] != '\0');
     }
     free(bytes);
 }

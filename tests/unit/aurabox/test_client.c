@@ -777,7 +777,8 @@ static void test_patient_data_is_taken_out_of_an_exchange(void)
     struct json *body = NULL;
     CU_ASSERT_EQUAL_FATAL(json_parse(&body, text, sizeof text - 1, NULL), 0);
     set_up(&fixture, steps);
-    CU_ASSERT_EQUAL(aurabox_init(fixture.client, body, study_id, &fixture.reply), AURABOX_RETRY);
+    CU_ASSERT_EQUAL(aurabox_init(fixture.client, body, false, study_id, &fixture.reply),
+                    AURABOX_RETRY);
     CU_ASSERT_PTR_NOT_NULL(strstr(fixture.reply.text, "busy with ******** now"));
     json_free(body);
     tear_down(&fixture);

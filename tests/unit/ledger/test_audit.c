@@ -302,7 +302,7 @@ static void *keep_busy(void *context)
 
 static void test_one_moment_while_much_happens(void)
 {
-    enum { THREADS = 4, AUDITS = 40 };
+    enum { THREADS = 4, AUDITS = 40, ARRIVALS = 100 };
     struct bench *bench = make_world();
     atomic_bool stop = false;
     pthread_t threads[THREADS];
@@ -312,7 +312,7 @@ static void test_one_moment_while_much_happens(void)
         CU_ASSERT_EQUAL_FATAL(pthread_create(&threads[i], NULL, keep_busy, &busy[i]), 0);
     }
     uint64_t before = 0, last = 0;
-    for (int i = 0; i < AUDITS; i++) {
+    for (int i = 0; i < AUDITS || last < before + ARRIVALS; i++) {
         struct found found = bench_audit(bench);
         if (found.count > 0)
             printf("\n%s", found.words);
@@ -323,7 +323,6 @@ static void test_one_moment_while_much_happens(void)
     atomic_store(&stop, true);
     for (int i = 0; i < THREADS; i++)
         CU_ASSERT_EQUAL(pthread_join(threads[i], NULL), 0);
-    CU_ASSERT_TRUE(last > before); /* something did happen meanwhile */
     CU_ASSERT_TRUE(bench_is_sound(bench));
     bench_free(bench);
 }
