@@ -127,17 +127,25 @@ int command_load_config_without_secrets(struct config **out, const struct comman
                                        route_check_entries, err);
 }
 
+/* A command makes no spool: where there is none, the configuration is not the bridge's. */
+static int spool_must_be_there(const struct config *config, struct error *err)
+{
+    if (access(config->spool.directory, F_OK) == 0 || errno != ENOENT)
+        return 0;
+    return error_set(err,
+                     "there is no spool %s: no bridge has run with this configuration; look at "
+                     "spool.directory",
+                     config->spool.directory);
+}
+
 /* Without a daemon: the same function over the same ledger, under the spool's lock. */
 static int operate_here(const struct config *config, const struct json *request, operate_emit *emit,
                         void *context, struct error *err)
 {
     struct operate_target target = {.bridge = NULL};
     char path[FS_PATH_MAX];
-    if (access(config->spool.directory, F_OK) != 0 && errno == ENOENT)
-        return error_set(err,
-                         "there is no spool %s: no bridge has run with this configuration; look at "
-                         "spool.directory",
-                         config->spool.directory);
+    if (spool_must_be_there(config, err) != 0)
+        return -1;
     int failed = spool_open(&target.spool, config->spool.directory, config->spool.reserve, err);
     if (failed)
         return -1;
@@ -158,7 +166,8 @@ static int operate_recovered(struct config *config, const struct json *request, 
                              void *context, struct error *err)
 {
     struct bridge *bridge = NULL;
-    if (bridge_open(&bridge, config, clock_system(), err) != 0)
+    if (spool_must_be_there(config, err) != 0 ||
+        bridge_open(&bridge, config, clock_system(), err) != 0)
         return -1;
     struct operate_target target = {
         .ledger = bridge_ledger(bridge), .spool = bridge_spool(bridge), .bridge = bridge};

@@ -35,9 +35,10 @@ options=()
 [ "$name" = spool ] && options+=(-detect_leaks=0)
 
 log=$scratch/log
-"$binary" -max_total_time="$seconds" -timeout=20 -rss_limit_mb=768 -max_len=4096 \
+TIMEFORMAT='%U %S'
+{ time "$binary" -max_total_time="$seconds" -timeout=20 -rss_limit_mb=768 -max_len=4096 \
     -print_final_stats=1 -artifact_prefix="$findings/$name-" "${options[@]}" \
-    "$corpus" "$here/corpus/$name" >"$log" 2>&1
+    "$corpus" "$here/corpus/$name" >"$log" 2>&1; } 2>"$scratch/times"
 status=$?
 
 runs=$(sed -n 's/^stat::number_of_executed_units: //p' "$log")
@@ -45,8 +46,9 @@ last=$(grep -E '^#[0-9]+' "$log" | tail -n 1)
 figure() { # of libFuzzer's last line: cov, ft
     sed -n "s/.* $1: \([0-9]*\).*/\1/p" <<<"$last"
 }
-printf 'fuzz_%s: %s executions in %s s, coverage %s edges, %s features, %s\n' "$name" \
-    "${runs:-?}" "$seconds" "$(figure cov)" "$(figure ft)" \
+cpu=$(awk '{ printf "%.0f", $1 + $2 }' "$scratch/times")
+printf 'fuzz_%s: %s executions in %s s of CPU, coverage %s edges, %s features, %s\n' "$name" \
+    "${runs:-?}" "$cpu" "$(figure cov)" "$(figure ft)" \
     "$([ $status -eq 0 ] && echo 'no finding' || echo 'A FINDING')" | tee "$figures/$name"
 [ $status -eq 0 ] && exit 0
 

@@ -545,13 +545,18 @@ second_destination() {
     sed -i 's/app_secret: .*/app_secret: env:NOT_IN_THIS_SHELL/' "$WORLD/aurabridge.yaml"
     [ "$(studies_query '.studies[0].state')" = completed ]
     bridge route --calling CT1 --called AURABRIDGE "$(ct)"
+    bridge audit
+    bridge receipt S1
     bridge forget S1
     bash -c 'exec "$0" studies --json --config "$1" >/dev/full' \
         "$AURABRIDGE" "$WORLD/aurabridge.yaml" && return 1
-    run bridge studies --set "spool.directory=$WORLD/typo"
-    [ "$status" -eq 1 ]
-    [[ "$output" == *"there is no spool $WORLD/typo"* ]]
-    [ ! -e "$WORLD/typo" ]
+    local command
+    for command in studies audit; do
+        run bridge "$command" --set "spool.directory=$WORLD/typo"
+        [ "$status" -eq 1 ]
+        [[ "$output" == *"there is no spool $WORLD/typo"* ]]
+        [ ! -e "$WORLD/typo" ]
+    done
     run "$AURABRIDGE" check --config "$WORLD/absent.yaml"
     [ "$status" -eq 1 ]
     [[ "$output" == *"absent.yaml cannot be read; name the configuration file with --config FILE"* ]]
@@ -559,7 +564,7 @@ second_destination() {
 
 @test "each command says what it is for" {
     local command
-    for command in serve check route sign studies retry release cancel discard forget sandbox; do
+    for command in serve check route sign studies receipt audit retry release cancel discard forget sandbox; do
         run "$AURABRIDGE" "$command" --help
         [ "$status" -eq 0 ]
         [[ "$output" == "usage: aurabridge $command"* ]]

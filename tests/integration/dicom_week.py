@@ -422,6 +422,7 @@ class Week:
                          f"sent, {len(unasked)} uploaded but not acknowledged, {counts}")
         if counts["resends"] + counts["swallowed_resends"] != len(self.unanswered):
             raise Failed(f"{len(self.unanswered)} instances came again: {counts}")
+        world.check()
         print(f"{len(acknowledged)} instances acknowledged, each uploaded once, in {len(studies)} "
               f"uploads; {counts}", flush=True)
 

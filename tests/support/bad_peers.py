@@ -231,7 +231,7 @@ def by_drops(peer):
     with sender.socket:
         try:
             sender.send_message_part(context, command, True)
-            for at in range(len(instance.data)):
+            for at in range(int(PATIENCE_SECONDS * 5)):
                 sender.send_pdu(0x04, sender.pdv(context, instance.data[at:at + 1], False, False))
                 if hears_something(sender.socket, 0.2):
                     break
