@@ -279,8 +279,6 @@ int ledger_files(struct ledger *ledger,
  * name `lost` any more, is not stored, or has another data set. */
 int ledger_file_replaced(struct ledger *ledger, int64_t instance_id, const char *lost,
                          const struct ledger_arrival *arrival, struct error *err);
-/* The row's file is gone or not needed any more; the row stays. */
-int ledger_file_removed(struct ledger *ledger, int64_t instance_id, struct error *err);
 /* A version of the instance that arrives, under its route key and Study Instance UID, that is not
  * discarded, cancelled or forgotten. */
 struct ledger_version {
@@ -302,9 +300,6 @@ int ledger_file_found(struct ledger *ledger, int64_t instance_id, const char *fi
 /* Ends all leases; studies found in validating stay there and are due at once, so that
  * ledger_study_due hands them out. Called once at start (ledger_open does it too). */
 int ledger_recover(struct ledger *ledger, struct error *err);
-/* Final studies (completed or discarded) whose change is older than `before_ms` and that still
- * name files. LEDGER_NOT_FOUND: none. */
-int ledger_study_to_clean(struct ledger *ledger, int64_t *id, int64_t before_ms, struct error *err);
 
 /* The first study, in the order in which they came to their end, that is completed or discarded,
  * changed before `before_ms`, still names files, and comes after `*at` (zeroed: the very first);

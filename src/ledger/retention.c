@@ -97,39 +97,6 @@ int ledger_files(struct ledger *ledger,
     return result;
 }
 
-static int remove_file(struct ledger *ledger, struct database *database, void *argument,
-                       struct error *err)
-{
-    (void)ledger;
-    int64_t id = *(const int64_t *)argument, study_id = 0, has_file = 0;
-    sqlite3_stmt *row = NULL;
-    int found = database_query(database, &row,
-                               "SELECT study_id,file_name IS NOT NULL FROM instance WHERE id=?1",
-                               VALUES(INTEGER(id)), err);
-    if (found < 0)
-        return -1;
-    if (found == 0) {
-        (void)error_set(err, "there is no instance %" PRId64, id);
-        return LEDGER_NOT_FOUND;
-    }
-    study_id = sqlite3_column_int64(row, 0);
-    has_file = sqlite3_column_int64(row, 1);
-    row_done(row);
-    if (!has_file)
-        return 0;
-    if (database_change(database, "UPDATE instance SET file_name=NULL WHERE id=?1",
-                        VALUES(INTEGER(id)), err) < 0 ||
-        database_change(database, "UPDATE study SET files=files-1 WHERE id=?1",
-                        VALUES(INTEGER(study_id)), err) < 0)
-        return -1;
-    return 0;
-}
-
-int ledger_file_removed(struct ledger *ledger, int64_t instance_id, struct error *err)
-{
-    return ledger_change(ledger, remove_file, &instance_id, err);
-}
-
 struct replacement {
     int64_t id;
     const char *lost;
@@ -199,35 +166,6 @@ static int recover(struct ledger *ledger, struct database *database, void *argum
 int ledger_recover(struct ledger *ledger, struct error *err)
 {
     return ledger_change(ledger, recover, NULL, err);
-}
-
-struct cleaning {
-    int64_t before_ms, id;
-};
-
-static int find_to_clean(struct ledger *ledger, struct database *database, void *argument,
-                         struct error *err)
-{
-    (void)ledger;
-    struct cleaning *cleaning = argument;
-    int found = database_number(database, &cleaning->id,
-                                "SELECT id FROM study INDEXED BY study_to_clean WHERE files>0 AND "
-                                "state IN ('completed','discarded') AND changed_ms<?1 "
-                                "ORDER BY changed_ms LIMIT 1",
-                                VALUES(INTEGER(cleaning->before_ms)), err);
-    if (found != 0)
-        return found < 0 ? -1 : 0;
-    (void)error_set(err, "no study has files that may go");
-    return LEDGER_NOT_FOUND;
-}
-
-int ledger_study_to_clean(struct ledger *ledger, int64_t *id, int64_t before_ms, struct error *err)
-{
-    struct cleaning cleaning = {.before_ms = before_ms};
-    int failed = ledger_read(ledger, find_to_clean, &cleaning, err);
-    if (!failed)
-        *id = cleaning.id;
-    return failed;
 }
 
 struct trimming {

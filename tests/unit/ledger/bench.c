@@ -194,3 +194,10 @@ bool bench_is_sound(struct bench *bench)
         printf("\n%s", found.words);
     return found.count == 0;
 }
+
+int bench_remove_file(void *ledger, const struct ledger_instance *instance)
+{
+    struct ledger_file file = {.instance_id = instance->id};
+    memcpy(file.name, instance->file_name, sizeof file.name);
+    return ledger_files_removed(ledger, &file, 1, NULL);
+}

@@ -49,6 +49,9 @@ struct ledger_totals bench_totals(struct bench *bench);
 /* Whether what was acknowledged is where the totals say. */
 bool bench_adds_up(struct bench *bench);
 
+/* For ledger_instances: the instance's file is gone. The context is the ledger. */
+int bench_remove_file(void *ledger, const struct ledger_instance *instance);
+
 /* What a deep audit finds: how many things, and the words of the first ones, a line each. */
 struct found {
     unsigned count;

@@ -209,11 +209,6 @@ static void test_what_is_gained(void)
     bench_free(bench);
 }
 
-static int remove_file(void *context, const struct ledger_instance *instance)
-{
-    return ledger_file_removed(context, instance->id, NULL);
-}
-
 static void test_it_goes_on(void)
 {
     struct bench *bench = make_version_1();
@@ -229,7 +224,7 @@ static void test_it_goes_on(void)
     for (int64_t id = 1; id <= 5; id++) {
         if (id != 3)
             CU_ASSERT_EQUAL(
-                ledger_instances(bench->ledger, id, -1, remove_file, bench->ledger, NULL), 0);
+                ledger_instances(bench->ledger, id, -1, bench_remove_file, bench->ledger, NULL), 0);
     }
     CU_ASSERT_EQUAL(ledger_trim(bench->ledger, 9900, &removed, NULL), 0);
     CU_ASSERT_EQUAL(removed, 3);

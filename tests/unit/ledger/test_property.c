@@ -98,11 +98,6 @@ static int drop_one(void *context, const struct ledger_instance *instance)
     return result == LEDGER_CONFLICT || result == 0 ? 1 : result;
 }
 
-static int remove_file(void *context, const struct ledger_instance *instance)
-{
-    return ledger_file_removed(context, instance->id, NULL);
-}
-
 static void move_along(struct world *world, int64_t id)
 {
     struct ledger_study study;
@@ -118,6 +113,7 @@ static void act(struct world *world)
 {
     struct ledger *ledger = world->bench->ledger;
     int64_t id = 1 + below(world, (uint32_t)world->newest + 1), left = 0;
+    struct ledger_to_clean due = {.id = 0};
     unsigned removed = 0;
     switch (below(world, 24)) {
     case 0:
@@ -143,8 +139,9 @@ static void act(struct world *world)
         (void)ledger_study_request_cancel(ledger, id, NULL);
         break;
     case 7:
-        if (ledger_study_to_clean(ledger, &id, world->bench->now - 3000, NULL) == 0)
-            CU_ASSERT_EQUAL(ledger_instances(ledger, id, -1, remove_file, ledger, NULL), 0);
+        if (ledger_next_to_clean(ledger, &due, world->bench->now - 3000, NULL) == 0)
+            CU_ASSERT_EQUAL(ledger_instances(ledger, due.id, -1, bench_remove_file, ledger, NULL),
+                            0);
         break;
     case 8:
         CU_ASSERT_EQUAL(ledger_trim(ledger, world->bench->now - 5000, &removed, NULL), 0);

@@ -195,14 +195,10 @@ static void test_no_receipt_without_completion(void)
     bench_free(bench);
 }
 
-static int remove_file(void *context, const struct ledger_instance *instance)
-{
-    return ledger_file_removed(context, instance->id, NULL);
-}
-
 static void forget_file_names(struct bench *bench, int64_t id)
 {
-    CU_ASSERT_EQUAL(ledger_instances(bench->ledger, id, -1, remove_file, bench->ledger, NULL), 0);
+    CU_ASSERT_EQUAL(ledger_instances(bench->ledger, id, -1, bench_remove_file, bench->ledger, NULL),
+                    0);
 }
 
 static void test_what_comes_after_changes_nothing(void)

@@ -5,6 +5,14 @@
 #include <stdio.h>
 #include <string.h>
 
+/* The row names no file any more, as it names this one. */
+static void remove_named(struct bench *bench, int64_t id, const char *name)
+{
+    struct ledger_file file = {.instance_id = id};
+    (void)snprintf(file.name, sizeof file.name, "%s", name);
+    CU_ASSERT_EQUAL(ledger_files_removed(bench->ledger, &file, 1, NULL), 0);
+}
+
 static void test_files(void)
 {
     struct bench *bench = bench_new(true);
@@ -14,9 +22,11 @@ static void test_files(void)
     SEND(bench, .sop = "1", .file = "a.dcm");
     CU_ASSERT_EQUAL(ledger_file_is_known(bench->ledger, "a.dcm", &known, NULL), 0);
     CU_ASSERT_TRUE(known);
-    CU_ASSERT_EQUAL(ledger_file_removed(bench->ledger, 1, NULL), 0);
-    CU_ASSERT_EQUAL(ledger_file_removed(bench->ledger, 1, NULL), 0);
-    CU_ASSERT_EQUAL(ledger_file_removed(bench->ledger, 9, NULL), LEDGER_NOT_FOUND);
+    remove_named(bench, 1, "b.dcm"); /* which it does not name */
+    CU_ASSERT_EQUAL(ledger_file_is_known(bench->ledger, "a.dcm", &known, NULL), 0);
+    CU_ASSERT_TRUE(known);
+    remove_named(bench, 1, "a.dcm");
+    remove_named(bench, 1, "a.dcm");
     CU_ASSERT_EQUAL(ledger_file_is_known(bench->ledger, "a.dcm", &known, NULL), 0);
     CU_ASSERT_FALSE(known);
     CU_ASSERT_EQUAL(bench_study(bench, 1).instances, 1); /* the row stays */
@@ -105,7 +115,7 @@ static void test_found_file(void)
     for (int had_file = 1; had_file >= 0; had_file--) {
         const char *name = had_file ? "c.dcm" : "d.dcm";
         if (!had_file)
-            CU_ASSERT_EQUAL(ledger_file_removed(bench->ledger, 1, NULL), 0);
+            remove_named(bench, 1, "c.dcm");
         CU_ASSERT_EQUAL(ledger_file_found(bench->ledger, 1, name, &found, NULL), 0);
         CU_ASSERT_EQUAL(ledger_file_is_known(bench->ledger, name, &known, NULL), 0);
         CU_ASSERT_TRUE(known);
@@ -118,10 +128,10 @@ static void test_found_file(void)
     /* Its count of files is right: the rows are trimmed when both are gone, and not before. */
     unsigned removed = 0;
     bench_bring(bench, 1, STUDY_COMPLETED);
-    CU_ASSERT_EQUAL(ledger_file_removed(bench->ledger, 1, NULL), 0);
+    remove_named(bench, 1, "d.dcm");
     CU_ASSERT_EQUAL(ledger_trim(bench->ledger, INT64_MAX, &removed, NULL), 0);
     CU_ASSERT_EQUAL(removed, 0);
-    CU_ASSERT_EQUAL(ledger_file_removed(bench->ledger, 2, NULL), 0);
+    remove_named(bench, 2, "b.dcm");
     CU_ASSERT_EQUAL(ledger_trim(bench->ledger, INT64_MAX, &removed, NULL), 0);
     CU_ASSERT_EQUAL(removed, 1);
     bench_free(bench);
@@ -141,7 +151,11 @@ static int note_file(void *context, int64_t study_id, int64_t instance_id, const
     CU_ASSERT_TRUE(study_id > 0 && file_name[0] != '\0');
     files->count++;
     files->bytes += file_size;
-    return files->remove ? ledger_file_removed(files->ledger, instance_id, NULL) : 0;
+    if (!files->remove)
+        return 0;
+    struct ledger_file file = {.instance_id = instance_id};
+    (void)snprintf(file.name, sizeof file.name, "%s", file_name);
+    return ledger_files_removed(files->ledger, &file, 1, NULL);
 }
 
 static void test_all_files(void)
@@ -164,16 +178,11 @@ static void test_all_files(void)
     bench_free(bench);
 }
 
-static int remove_file(void *context, const struct ledger_instance *instance)
-{
-    return ledger_file_removed(context, instance->id, NULL);
-}
-
 static void test_clean_and_trim(void)
 {
     struct bench *bench = bench_new(true);
     struct ledger *ledger = bench->ledger;
-    int64_t id = 0;
+    struct ledger_to_clean at = {.id = 0};
     unsigned removed = 9;
     SEND(bench, .study = "1.1", .sop = "1");
     SEND(bench, .study = "1.1", .sop = "1");
@@ -185,15 +194,16 @@ static void test_clean_and_trim(void)
     bench->now = 6000000;
     bench_bring(bench, 2, STUDY_DISCARDED);
     bench_bring(bench, 3, STUDY_FAILED);
-    CU_ASSERT_EQUAL(ledger_study_to_clean(ledger, &id, 5000000, NULL), LEDGER_NOT_FOUND);
-    CU_ASSERT_EQUAL(ledger_study_to_clean(ledger, &id, 5000001, NULL), 0);
-    CU_ASSERT_EQUAL(id, 1);
+    CU_ASSERT_EQUAL(ledger_next_to_clean(ledger, &at, 5000000, NULL), LEDGER_NOT_FOUND);
+    CU_ASSERT_EQUAL(ledger_next_to_clean(ledger, &at, 5000001, NULL), 0);
+    CU_ASSERT_EQUAL(at.id, 1);
     /* Rows that name files stay. */
     CU_ASSERT_EQUAL(ledger_trim(ledger, 9000000, &removed, NULL), 0);
     CU_ASSERT_EQUAL(removed, 0);
     for (int64_t study = 1; study <= 4; study++)
-        CU_ASSERT_EQUAL(ledger_instances(ledger, study, -1, remove_file, ledger, NULL), 0);
-    CU_ASSERT_EQUAL(ledger_study_to_clean(ledger, &id, 9000000, NULL), LEDGER_NOT_FOUND);
+        CU_ASSERT_EQUAL(ledger_instances(ledger, study, -1, bench_remove_file, ledger, NULL), 0);
+    at = (struct ledger_to_clean){.id = 0};
+    CU_ASSERT_EQUAL(ledger_next_to_clean(ledger, &at, 9000000, NULL), LEDGER_NOT_FOUND);
     CU_ASSERT_EQUAL(ledger_trim(ledger, 5500000, &removed, NULL), 0);
     CU_ASSERT_EQUAL(removed, 1);
     struct ledger_study study;

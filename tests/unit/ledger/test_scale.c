@@ -94,9 +94,9 @@ static void ask_relations(struct bench *bench, int i)
 static void ask_housekeeping(struct bench *bench, int i)
 {
     (void)i;
-    int64_t id;
+    struct ledger_to_clean at = {.id = 0};
     unsigned removed;
-    CU_ASSERT_EQUAL(ledger_study_to_clean(bench->ledger, &id, INT64_MAX, NULL), 0);
+    CU_ASSERT_EQUAL(ledger_next_to_clean(bench->ledger, &at, INT64_MAX, NULL), 0);
     CU_ASSERT_EQUAL(ledger_trim(bench->ledger, INT64_MAX, &removed, NULL), 0);
 }
 
