@@ -119,7 +119,7 @@ one_upload() {
     stop_server
     send 5242880
     [ "$status" -eq 1 ]
-    [[ "$output" == *"retry offset 10485760"* ]]
+    [[ "$output" == *"away offset 10485760"* ]]
     start_server --port "$port"
     send 5242880
     [ "$status" -eq 0 ]

@@ -61,6 +61,7 @@ static const char *outcome_name(enum tus_outcome outcome)
 {
     static const char *const names[] = {[TUS_DONE] = "done",
                                         [TUS_RETRY] = "retry",
+                                        [TUS_AWAY] = "away",
                                         [TUS_GONE] = "gone",
                                         [TUS_RENEW_TOKEN] = "renew token",
                                         [TUS_STOPPED] = "stopped",
@@ -76,7 +77,7 @@ static enum tus_outcome send_file(struct tus_upload *upload, unsigned calls)
         outcome = tus_upload_run(upload);
         (void)printf("%s offset %" PRIu64 " chunk %" PRIu64 " %s\n", outcome_name(outcome),
                      upload->offset, upload->chunk_size, upload->text);
-        if (outcome != TUS_RETRY && outcome != TUS_GONE)
+        if (outcome != TUS_RETRY && outcome != TUS_AWAY && outcome != TUS_GONE)
             break;
     }
     return outcome;
