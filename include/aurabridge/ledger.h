@@ -163,10 +163,11 @@ int ledger_resolve(struct ledger *ledger, int64_t *id, const char *text, struct 
 int ledger_advance(struct ledger *ledger, int64_t id, enum study_state from, enum study_state to,
                    const char *reason, struct error *err);
 
-/* Keeps the state; not before `retry_at_ms` (wall clock), for `reason`. Ends the lease. For a study
- * in receiving it moves due_ms. `count_attempt` adds one to attempt. */
-int ledger_defer(struct ledger *ledger, int64_t id, int64_t retry_at_ms, const char *reason,
-                 bool count_attempt, struct error *err);
+/* Keeps the state, which has to be `in` (else LEDGER_CONFLICT: by now it is another's); not before
+ * `retry_at_ms` (wall clock), for `reason`. Ends the lease. For a study in receiving it moves
+ * due_ms. `count_attempt` adds one to attempt. */
+int ledger_defer(struct ledger *ledger, int64_t id, enum study_state in, int64_t retry_at_ms,
+                 const char *reason, bool count_attempt, struct error *err);
 int ledger_set_warning(struct ledger *ledger, int64_t id, const char *warning, struct error *err);
 /* For unrouted, quarantined and validating studies, else LEDGER_CONFLICT. Under another key the
  * study becomes the latest generation there. */
@@ -274,9 +275,9 @@ int ledger_files(struct ledger *ledger,
                  int (*visit)(void *context, int64_t study_id, int64_t instance_id,
                               const char *file_name, uint64_t file_size),
                  void *context, struct error *err);
-/* The stored instance's file `lost` is gone from the spool, and the same data set has come again in
- * the arrival's file: the row names that one from now on. LEDGER_CONFLICT when the row does not
- * name `lost` any more, is not stored, or has another data set. */
+/* The instance's file `lost` ("": it has none) is gone from the spool, and the same data set has
+ * come again in the arrival's file: the row names that one from now on. LEDGER_CONFLICT when the
+ * row does not name `lost` any more, has another data set, or is superseded or discarded. */
 int ledger_file_replaced(struct ledger *ledger, int64_t instance_id, const char *lost,
                          const struct ledger_arrival *arrival, struct error *err);
 /* A version of the instance that arrives, under its route key and Study Instance UID, that is not
@@ -293,10 +294,6 @@ struct ledger_version {
 int ledger_version_next(struct ledger *ledger, struct ledger_version *out,
                         const struct ledger_arrival *arrival, int64_t after_instance_id,
                         struct error *err);
-/* The row's file had gone missing, and an identical one was found: the row names that from now on.
- */
-int ledger_file_found(struct ledger *ledger, int64_t instance_id, const char *file_name,
-                      const struct stored_instance *stored, struct error *err);
 /* Ends all leases; studies found in validating stay there and are due at once, so that
  * ledger_study_due hands them out. Called once at start (ledger_open does it too). */
 int ledger_recover(struct ledger *ledger, struct error *err);

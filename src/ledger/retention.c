@@ -113,8 +113,8 @@ static int replace_file(struct ledger *ledger, struct database *database, void *
     sqlite3_stmt *row = NULL;
     int found = database_query(
         database, &row,
-        "SELECT study_id,file_size FROM instance WHERE id=?1 AND file_name=?2 AND "
-        "data_set_sha256=?3 AND disposition='stored'",
+        "SELECT study_id,file_size,disposition='stored' FROM instance WHERE id=?1 AND "
+        "coalesce(file_name,'')=?2 AND data_set_sha256=?3 AND disposition IN ('stored','dropped')",
         VALUES(INTEGER(wanted->id), TEXT(wanted->lost), BLOB(stored->data_set_sha256, SHA256_SIZE)),
         err);
     if (found < 0)
@@ -124,6 +124,7 @@ static int replace_file(struct ledger *ledger, struct database *database, void *
         return LEDGER_CONFLICT;
     }
     int64_t study_id = sqlite3_column_int64(row, 0), size = sqlite3_column_int64(row, 1);
+    bool is_counted = sqlite3_column_int(row, 2) != 0;
     row_done(row);
     if (database_change(database,
                         "UPDATE instance SET file_name=?2,file_crc32=?3,file_size=?4,"
@@ -133,8 +134,10 @@ static int replace_file(struct ledger *ledger, struct database *database, void *
                                INTEGER(stored->data_set_offset),
                                TEXT(arrival->request->transfer_syntax_uid)),
                         err) < 0 ||
-        database_change(database, "UPDATE study SET bytes=bytes+?2-?3 WHERE id=?1",
-                        VALUES(INTEGER(study_id), INTEGER(stored->file_size), INTEGER(size)),
+        database_change(database,
+                        "UPDATE study SET files=files+?2,bytes=bytes+(?3-?4)*?5 WHERE id=?1",
+                        VALUES(INTEGER(study_id), INTEGER(wanted->lost[0] == '\0'),
+                               INTEGER(stored->file_size), INTEGER(size), INTEGER(is_counted)),
                         err) < 0)
         return -1;
     return 0;

@@ -167,6 +167,7 @@ int ledger_studies(struct ledger *ledger, int state,
 
 struct small_change {
     int64_t id;
+    enum study_state in;
     int64_t retry_at_ms;
     const char *text;
     bool count_attempt;
@@ -182,8 +183,8 @@ static int defer(struct ledger *ledger, struct database *database, void *argumen
     if (failed)
         return failed;
     enum study_state state = row.study.state;
-    if (study_state_is_final(state)) {
-        (void)error_set(err, "study S%" PRId64 " is %s and waits for nothing", wanted->id,
+    if (state != wanted->in || study_state_is_final(state)) {
+        (void)error_set(err, "study S%" PRId64 " is %s by now", wanted->id,
                         study_state_name(state));
         return LEDGER_CONFLICT;
     }
@@ -199,11 +200,14 @@ static int defer(struct ledger *ledger, struct database *database, void *argumen
     return changed < 0 ? -1 : 0;
 }
 
-int ledger_defer(struct ledger *ledger, int64_t id, int64_t retry_at_ms, const char *reason,
-                 bool count_attempt, struct error *err)
+int ledger_defer(struct ledger *ledger, int64_t id, enum study_state in, int64_t retry_at_ms,
+                 const char *reason, bool count_attempt, struct error *err)
 {
-    struct small_change wanted = {
-        .id = id, .retry_at_ms = retry_at_ms, .text = reason, .count_attempt = count_attempt};
+    struct small_change wanted = {.id = id,
+                                  .in = in,
+                                  .retry_at_ms = retry_at_ms,
+                                  .text = reason,
+                                  .count_attempt = count_attempt};
     return ledger_change(ledger, defer, &wanted, err);
 }
 

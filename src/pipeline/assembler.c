@@ -73,7 +73,7 @@ static int close_study(struct bridge *bridge, const struct ledger_study *study,
                           monotonic + (max_wait_at - now)) -
         monotonic + now;
     if (complete_at > now)
-        return ledger_defer(bridge->ledger, study->id,
+        return ledger_defer(bridge->ledger, study->id, STUDY_RECEIVING,
                             look_again_at(study, config, now, complete_at),
                             "held: the association that delivers it is still open", false, err);
     char reason[LEDGER_REASON_SIZE];
@@ -142,6 +142,7 @@ static int assemble(struct bridge *bridge, int64_t id)
     struct ledger_study study = {.id = id};
     struct error err;
     int failed = ledger_study(bridge->ledger, &study, id, &err);
+    bool is_known = !failed;
     if (!failed && study.state == STUDY_RECEIVING)
         failed = close_study(bridge, &study, config, &err);
     else if (!failed && study.state == STUDY_VALIDATING)
@@ -156,7 +157,8 @@ static int assemble(struct bridge *bridge, int64_t id)
     int64_t later =
         clock_wall_ms(bridge->clock) +
         backoff_delay(counts ? study.attempt : 0, LOCAL_FAULT_DELAY_MS, LOCAL_FAULT_CEILING_MS);
-    failed = ledger_defer(bridge->ledger, id, later, err.text, counts, &err);
+    if (is_known)
+        failed = ledger_defer(bridge->ledger, id, study.state, later, err.text, counts, &err);
     return failed && failed != LEDGER_CONFLICT ? -1 : 0;
 }
 
@@ -169,7 +171,8 @@ void assembler_unhold(struct bridge *bridge, int64_t study_id)
     if (!failed && study.state == STUDY_RECEIVING) {
         int64_t quiet_at = study.last_received_ms + assembler_quiet_period(&study, config);
         if (study.due_ms > quiet_at)
-            failed = ledger_defer(bridge->ledger, study_id, quiet_at, "", false, &err);
+            failed =
+                ledger_defer(bridge->ledger, study_id, STUDY_RECEIVING, quiet_at, "", false, &err);
     }
     if (failed && failed != LEDGER_NOT_FOUND && failed != LEDGER_CONFLICT)
         log_warning("assembler", "study S%" PRId64 " stays held until association_hold ends: %s",

@@ -51,9 +51,20 @@ bool bridge_met_full_ledger(struct bridge *bridge, int failure);
 /* reception.c */
 void reception_init(struct bridge *bridge);
 
+/* mend.c: a row whose file is missing or short. */
+struct mended_row {
+    int64_t study_id, instance_id;
+    const char *lost; /* the file that it names; "" when none */
+};
+/* The arrival's file, which has the same data set, becomes the row's; what is left of the old one,
+ * and of an archive laid out from it, goes. Returns 0, -1, LEDGER_FULL, or LEDGER_CONFLICT when the
+ * row is another's by now. */
+int mend_row(struct bridge *bridge, const struct mended_row *row,
+             const struct ledger_arrival *arrival, struct error *err);
+
 /* mend.c: after the arrival was recorded as `outcome` and before it is acknowledged: whether its
  * file is needed. A resend's is where the file of the one it repeats is missing or short; the row
- * then names the new one. Returns 0 or -1. */
+ * then names the new one. Returns 0, -1 or LEDGER_FULL. */
 int mend_by_resend(bool *is_needed, struct bridge *bridge,
                    const struct ledger_arrival_outcome *outcome,
                    const struct ledger_arrival *arrival, struct error *err);

@@ -26,7 +26,7 @@ static int repair_one(void *context, const struct ledger_study *study)
     int failed = 0;
     if (study->state == STUDY_RECEIVING &&
         study->due_ms > repair->now + repair->config->study.max_wait_ms)
-        failed = ledger_defer(ledger, study->id,
+        failed = ledger_defer(ledger, study->id, study->state,
                               repair->now + assembler_quiet_period(study, repair->config),
                               "the clock was set", false, repair->err);
     else if (study_state_is_in_flight(study->state) &&

@@ -5,7 +5,6 @@
 #include "found_file.h"
 
 #include "aurabridge/log.h"
-#include "aurabridge/package.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -71,22 +70,18 @@ static int look_at_versions(struct survey *survey, struct bridge *bridge,
     return failed == LEDGER_NOT_FOUND ? 0 : failed;
 }
 
-/* The row's own file is missing, or is not what it was: this one takes its place. An archive laid
- * out before names the old one. */
+/* What stands in the way is told, and tried again at the next start: the file stays. */
 static int take_place(struct bridge *bridge, const struct ledger_version *version,
-                      const struct ledger_arrival *arrival, struct error *err)
+                      const struct ledger_arrival *arrival)
 {
-    log_warning("recovery",
-                "study S%" PRId64 ": %s takes the place of %s, which is missing or short",
-                version->study_id, arrival->file_name,
-                version->file_name[0] ? version->file_name : "a file");
-    if (package_remove(bridge->spool, version->study_id, err) != 0)
-        return -1;
-    /* First, so that a short file is never found later and taken for a version of its own. */
-    if (version->file_name[0] && spool_remove(bridge->spool, version->file_name, NULL) != 0)
-        log_warning("recovery", "%s cannot be removed", version->file_name);
-    return ledger_file_found(bridge->ledger, version->instance_id, arrival->file_name,
-                             arrival->instance, err);
+    const struct mended_row row = {.study_id = version->study_id,
+                                   .instance_id = version->instance_id,
+                                   .lost = version->file_name};
+    struct error err;
+    if (mend_row(bridge, &row, arrival, &err) != 0)
+        log_error("recovery", "study S%" PRId64 ": %s is left where it is: %s", version->study_id,
+                  arrival->file_name, err.text);
+    return 0;
 }
 
 int found_file_judge(enum found_fate *fate, struct bridge *bridge, struct ledger_arrival *arrival,
@@ -104,7 +99,7 @@ int found_file_judge(enum found_fate *fate, struct bridge *bridge, struct ledger
         return 0;
     }
     if (!survey.has_copy && survey.missing.instance_id != 0)
-        return take_place(bridge, &survey.missing, arrival, err);
+        return take_place(bridge, &survey.missing, arrival);
     if (!survey.has_copy && survey.is_superseded && !survey.stands) {
         log_error("recovery",
                   "%s was superseded, but what superseded it is missing; it stays in the spool: "

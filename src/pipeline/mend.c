@@ -1,11 +1,33 @@
-/* A resend that comes while the file of the first is lost. Guarantees that what is acknowledged as
- * known is on stable storage: the ledger's row alone is not enough for that.
+/* A row whose file is missing or short, and the same data set that has come again. Guarantees that
+ * what is acknowledged as known is on stable storage: the ledger's row alone is not enough for
+ * that.
  */
 #include "bridge_state.h"
 
 #include "aurabridge/log.h"
+#include "aurabridge/package.h"
 
 #include <inttypes.h>
+
+int mend_row(struct bridge *bridge, const struct mended_row *row,
+             const struct ledger_arrival *arrival, struct error *err)
+{
+    const char *const lost[] = {row->lost};
+    /* A layout names the old file. Without it the archive is laid out anew, to the same bytes. */
+    if (package_remove(bridge->spool, row->study_id, err) != 0)
+        return -1;
+    /* For good, and before the row lets go of it: what is left of it would be taken for a version
+     * of its own at the next start. */
+    if (row->lost[0] && spool_remove_all(bridge->spool, lost, 1, err) != 0)
+        return -1;
+    int failed = ledger_file_replaced(bridge->ledger, row->instance_id, row->lost, arrival, err);
+    if (!failed)
+        log_warning("spool",
+                    "study S%" PRId64 ": instance %s is there again and takes the place of its "
+                    "file, which was missing or short",
+                    row->study_id, arrival->request->sop_instance_uid);
+    return failed;
+}
 
 int mend_by_resend(bool *is_needed, struct bridge *bridge,
                    const struct ledger_arrival_outcome *outcome,
@@ -15,19 +37,11 @@ int mend_by_resend(bool *is_needed, struct bridge *bridge,
     if (outcome->resent_id == 0 ||
         spool_has(bridge->spool, outcome->resent_file, outcome->resent_size))
         return 0;
-    /* What is left of it goes first: without a row it would be taken for a version of its own. */
-    if (outcome->resent_file[0] && spool_remove(bridge->spool, outcome->resent_file, err) != 0)
-        return -1;
-    int failed = ledger_file_replaced(bridge->ledger, outcome->resent_id, outcome->resent_file,
-                                      arrival, err);
-    if (failed == LEDGER_CONFLICT)
-        return 0; /* another resend was faster, or a person discarded it */
-    if (failed)
-        return -1;
-    *is_needed = true;
-    log_warning("spool",
-                "study S%" PRId64 ": instance %s came again and takes the place of its file that "
-                "was missing",
-                outcome->study_id, arrival->request->sop_instance_uid);
-    return 0;
+    const struct mended_row row = {.study_id = outcome->study_id,
+                                   .instance_id = outcome->resent_id,
+                                   .lost = outcome->resent_file};
+    int failed = mend_row(bridge, &row, arrival, err);
+    *is_needed |= failed == 0;
+    /* Another resend was faster, or a person discarded it. */
+    return failed == LEDGER_CONFLICT ? 0 : failed;
 }

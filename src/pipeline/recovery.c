@@ -140,8 +140,8 @@ static int grant_quiet_period(void *context, const struct ledger_study *study)
     due = due < latest ? due : latest;
     if (due <= study->due_ms)
         return 0;
-    return ledger_defer(recovery->bridge->ledger, study->id, due, "the bridge was restarted", false,
-                        recovery->err);
+    return ledger_defer(recovery->bridge->ledger, study->id, study->state, due,
+                        "the bridge was restarted", false, recovery->err);
 }
 
 int recovery_run(struct bridge *bridge, struct error *err)

@@ -222,7 +222,8 @@ static int put_off(struct stage *stage, struct error *err)
         at = now + backoff_delay(is_study_fault ? stage->study.attempt : 0, stage->delay_ms,
                                  LOCAL_FAULT_CEILING_MS);
     }
-    return ledger_defer(stage->bridge->ledger, stage->study.id, at, stage->reason, counts, err);
+    return ledger_defer(stage->bridge->ledger, stage->study.id, stage->study.state, at,
+                        stage->reason, counts, err);
 }
 
 static void clean_up(struct stage *stage)

@@ -10,10 +10,18 @@
 #include <stdio.h>
 #include <string.h>
 
-static int read_package(void *context, uint64_t offset, void *bytes, size_t length, size_t *got,
+struct archive {
+    struct package *package;
+    bool is_unreadable; /* a read failed */
+};
+
+static int read_archive(void *context, uint64_t offset, void *bytes, size_t length, size_t *got,
                         struct error *err)
 {
-    return package_read(context, offset, bytes, length, got, err);
+    struct archive *archive = context;
+    int failed = package_read(archive->package, offset, bytes, length, got, err);
+    archive->is_unreadable |= failed != 0;
+    return failed;
 }
 
 static int record_progress(void *context, const char *url, uint64_t offset)
@@ -105,28 +113,40 @@ static enum tus_outcome drive(struct transfer *transfer, struct stage *stage)
     }
 }
 
+/* Its layout may name a file that another has replaced meanwhile: the next try makes it again, to
+ * the same bytes, and goes on at the same offset. */
+static void lay_out_anew(struct stage *stage)
+{
+    struct error err;
+    if (package_remove(stage->bridge->spool, stage->study.id, &err) != 0)
+        log_warning("delivery", "study S%" PRId64 ": its archive stays as it is: %s",
+                    stage->study.id, err.text);
+}
+
 enum stage_result transfer_run(struct stage *stage)
 {
     struct bridge *bridge = stage->bridge;
-    struct package *package = NULL;
+    struct archive archive = {.package = NULL};
     struct error err;
-    if (package_open(&package, bridge->spool, bridge->ledger, &stage->study,
+    if (package_open(&archive.package, bridge->spool, bridge->ledger, &stage->study,
                      stage->config->upload.compression, delivery_worker_stops, stage->worker,
                      &err) != 0) {
         if (delivery_worker_stops(stage->worker))
             return stage_ends(stage, STAGE_AGAIN, 0, "interrupted");
         return stage_local(stage, &err);
     }
-    if (strcmp(package_digest(package), stage->study.upload.package_digest) != 0) {
-        package_close(package);
+    if (strcmp(package_digest(archive.package), stage->study.upload.package_digest) != 0) {
+        package_close(archive.package);
         return stage_done(stage, STUDY_PACKAGING, "its package is not the one that was begun");
     }
     struct transfer transfer;
     describe(&transfer, stage);
-    transfer.tus.body = (struct http_upload){.context = package, .read = read_package};
+    transfer.tus.body = (struct http_upload){.context = &archive, .read = read_archive};
     stage->result = STAGE_AGAIN;
     enum tus_outcome outcome = drive(&transfer, stage);
-    package_close(package);
+    package_close(archive.package);
+    if (archive.is_unreadable)
+        lay_out_anew(stage);
     const struct tus_upload *tus = &transfer.tus;
     switch (outcome) {
     case TUS_DONE:

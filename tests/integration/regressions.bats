@@ -200,3 +200,20 @@ PYTHON
     wait_until 20 studies_are completed 1
     [ "$(archived_data_sets)" = "$(python3 "$AURABRIDGE_SUPPORT/data_sets.py" "$(ct)")" ]
 }
+
+@test "a resend brings back a file that an archive under way was laid out from" {
+    sandbox_start --fault 'PATCH:500:1000000'
+    bridge_start --set upload.compression=store
+    raw_send "$(ct)"
+    wait_until 20 grep -q 'answered PATCH with 500' "$WORLD/bridge.log"
+    bridge_kill
+    rm "$WORLD"/spool/studies/*/*.dcm
+    sandbox_stop
+    sandbox_start
+    bridge_start --set upload.compression=store
+    [ "$(studies_query '.studies[0].state')" = quarantined ]
+    raw_send "$(ct)"
+    bridge release S1
+    wait_until 20 studies_are completed 1
+    [ "$(archived_data_sets)" = "$(python3 "$AURABRIDGE_SUPPORT/data_sets.py" "$(ct)")" ]
+}

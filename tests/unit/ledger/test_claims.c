@@ -56,7 +56,8 @@ static void test_leases_end(void)
     CU_ASSERT_EQUAL(claim(bench, 10000 + LEASE, NULL), 1);
     CU_ASSERT_EQUAL(ledger_release_claim(bench->ledger, 1, NULL), 0);
     CU_ASSERT_EQUAL(claim(bench, 10000, NULL), 1);
-    CU_ASSERT_EQUAL(ledger_defer(bench->ledger, 1, 20000, "later", true, NULL), 0);
+    CU_ASSERT_EQUAL(
+        ledger_defer(bench->ledger, 1, bench_study(bench, 1).state, 20000, "later", true, NULL), 0);
     int64_t next = 0;
     CU_ASSERT_EQUAL(claim(bench, 19999, &next), 0);
     CU_ASSERT_EQUAL(next, 20000);
@@ -79,8 +80,10 @@ static void test_a_wait_keeps_its_place(void)
     add_ready(bench, "1.1", "main");
     add_ready(bench, "1.2", "main");
     add_ready(bench, "1.3", "main");
-    CU_ASSERT_EQUAL(ledger_defer(bench->ledger, 1, 90, "later", true, NULL), 0);
-    CU_ASSERT_EQUAL(ledger_defer(bench->ledger, 2, 50, "later", true, NULL), 0);
+    CU_ASSERT_EQUAL(
+        ledger_defer(bench->ledger, 1, bench_study(bench, 1).state, 90, "later", true, NULL), 0);
+    CU_ASSERT_EQUAL(
+        ledger_defer(bench->ledger, 2, bench_study(bench, 2).state, 50, "later", true, NULL), 0);
     CU_ASSERT_EQUAL(claim(bench, 40, NULL), 3);
     CU_ASSERT_EQUAL(ledger_release_claim(bench->ledger, 3, NULL), 0);
     CU_ASSERT_EQUAL(claim(bench, 100, NULL), 1);
@@ -97,7 +100,8 @@ static void test_age_counts_not_the_id(void)
     add_ready(bench, "1.1", "main");
     bench->now = 3000;
     add_ready(bench, "1.2", "main");
-    CU_ASSERT_EQUAL(ledger_defer(bench->ledger, 2, 50, "later", true, NULL), 0);
+    CU_ASSERT_EQUAL(
+        ledger_defer(bench->ledger, 2, bench_study(bench, 2).state, 50, "later", true, NULL), 0);
     CU_ASSERT_EQUAL(claim(bench, 40, NULL), 1);
     CU_ASSERT_EQUAL(ledger_release_claim(bench->ledger, 1, NULL), 0);
     CU_ASSERT_EQUAL(claim(bench, 100, NULL), 2);

@@ -143,7 +143,8 @@ static void *fail_often(void *context)
         if (ledger_advance(half->bench->ledger, 999, STUDY_READY, STUDY_PACKAGING, "x", NULL) !=
                 LEDGER_NOT_FOUND ||
             ledger_set_warning(half->bench->ledger, half->id, "mine", NULL) != 0 ||
-            ledger_defer(half->bench->ledger, half->id, i, "mine", true, NULL) != 0)
+            ledger_defer(half->bench->ledger, half->id, STUDY_RECEIVING, i, "mine", true, NULL) !=
+                0)
             half->wrong++;
     }
     return NULL;

@@ -89,7 +89,8 @@ static void test_cancel_and_retry(void)
     bench_bring(bench, 1, STUDY_UPLOADING);
     struct ledger_upload upload = {.upload_id = "id", .step = STEP_START_DONE, .upload_url = "u"};
     CU_ASSERT_EQUAL(ledger_upload_put(bench->ledger, 1, &upload, NULL), 0);
-    CU_ASSERT_EQUAL(ledger_defer(bench->ledger, 1, 9000000, "down", true, NULL), 0);
+    CU_ASSERT_EQUAL(ledger_defer(bench->ledger, 1, STUDY_UPLOADING, 9000000, "down", true, NULL),
+                    0);
     CU_ASSERT_EQUAL(ledger_study_request_cancel(bench->ledger, 1, NULL), 0);
     CU_ASSERT_TRUE(bench_study(bench, 1).cancel_requested);
     CU_ASSERT_EQUAL(bench_study(bench, 1).retry_at_ms, 0);
@@ -122,7 +123,9 @@ static void test_retry_by_state(void)
         struct ledger_upload upload = {.upload_id = "id"};
         CU_ASSERT_EQUAL(ledger_upload_put(bench->ledger, 1, &upload, NULL), 0);
         if (in_flight)
-            CU_ASSERT_EQUAL(ledger_defer(bench->ledger, 1, 9000000, "down", true, NULL), 0);
+            CU_ASSERT_EQUAL(ledger_defer(bench->ledger, 1, (enum study_state)state, 9000000, "down",
+                                         true, NULL),
+                            0);
         CU_ASSERT_EQUAL(ledger_study_retry(bench->ledger, 1, &bench->err),
                         in_flight || restarts ? 0 : LEDGER_CONFLICT);
         struct ledger_study study = bench_study(bench, 1);

@@ -311,7 +311,9 @@ static void end(struct bench *bench, enum study_state from, enum study_state to)
 static void put_off(struct bench *bench, bool counts)
 {
     claim(bench);
-    CU_ASSERT_EQUAL(ledger_defer(bench->ledger, 1, bench->now, "away", counts, &bench->err), 0);
+    CU_ASSERT_EQUAL(ledger_defer(bench->ledger, 1, bench_study(bench, 1).state, bench->now, "away",
+                                 counts, &bench->err),
+                    0);
 }
 
 static void test_attempts(void)

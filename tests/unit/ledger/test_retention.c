@@ -108,15 +108,17 @@ static void test_found_file(void)
     struct bench *bench = bench_new(true);
     SEND(bench, .sop = "1", .file = "a.dcm", .size = 10);
     SEND(bench, .sop = "2", .file = "b.dcm", .size = 100);
-    const struct stored_instance found = {
-        .file_size = 17, .file_crc32 = 0xFFFFFFFF, .data_set_offset = 5};
-    CU_ASSERT_EQUAL(ledger_file_found(bench->ledger, 9, "c.dcm", &found, NULL), LEDGER_NOT_FOUND);
     bool known = false;
     for (int had_file = 1; had_file >= 0; had_file--) {
         const char *name = had_file ? "c.dcm" : "d.dcm";
+        const struct sent again = {.sop = "1", .file = name, .size = 17};
+        const struct ledger_arrival *arrival = bench_arrival(bench, &again);
         if (!had_file)
             remove_named(bench, 1, "c.dcm");
-        CU_ASSERT_EQUAL(ledger_file_found(bench->ledger, 1, name, &found, NULL), 0);
+        CU_ASSERT_EQUAL(ledger_file_replaced(bench->ledger, 1, "e.dcm", arrival, NULL),
+                        LEDGER_CONFLICT);
+        CU_ASSERT_EQUAL(
+            ledger_file_replaced(bench->ledger, 1, had_file ? "a.dcm" : "", arrival, NULL), 0);
         CU_ASSERT_EQUAL(ledger_file_is_known(bench->ledger, name, &known, NULL), 0);
         CU_ASSERT_TRUE(known);
         CU_ASSERT_EQUAL(bench_study(bench, 1).bytes, 117);

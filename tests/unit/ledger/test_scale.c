@@ -33,7 +33,8 @@ static struct bench *fill(int studies)
             bench_bring(bench, id, STUDY_COMPLETED);
         } else if (i % 3 == 1) {
             bench_bring(bench, id, STUDY_READY);
-            CU_ASSERT_EQUAL(ledger_defer(bench->ledger, id, INT64_MAX, "down", true, NULL), 0);
+            CU_ASSERT_EQUAL(
+                ledger_defer(bench->ledger, id, STUDY_READY, INT64_MAX, "down", true, NULL), 0);
         } else if (i % 2) {
             bench_bring(bench, id, STUDY_READY);
         }

@@ -84,14 +84,35 @@ static void test_advance_follows_the_table(void)
     }
 }
 
+/* One who has looked earlier takes no lease away from who has the study now. */
+static void test_defer_is_for_the_state_that_was_seen(void)
+{
+    struct bench *bench = bench_new(false);
+    int64_t next = 0;
+    struct ledger_study study;
+    SEND(bench, .sop = "1.1");
+    bench_bring(bench, 1, STUDY_READY);
+    CU_ASSERT_EQUAL(ledger_claim(bench->ledger, &study, "main", "w", bench->now, 1000, &next, NULL),
+                    0);
+    CU_ASSERT_EQUAL(ledger_defer(bench->ledger, 1, STUDY_RECEIVING, 1, "held", false, NULL),
+                    LEDGER_CONFLICT);
+    CU_ASSERT_EQUAL(ledger_claim(bench->ledger, &study, "main", "v", bench->now, 1000, &next, NULL),
+                    LEDGER_NOT_FOUND);
+    bench_free(bench);
+}
+
 static void test_advance_clears_the_wait(void)
 {
     struct bench *bench = bench_new(false);
     struct ledger_study study;
     SEND(bench, .sop = "1.1");
     bench_bring(bench, 1, STUDY_READY);
-    CU_ASSERT_EQUAL(ledger_defer(bench->ledger, 1, 5000, "server down", true, NULL), 0);
-    CU_ASSERT_EQUAL(ledger_defer(bench->ledger, 1, 6000, "server down", true, NULL), 0);
+    CU_ASSERT_EQUAL(ledger_defer(bench->ledger, 1, bench_study(bench, 1).state, 5000, "server down",
+                                 true, NULL),
+                    0);
+    CU_ASSERT_EQUAL(ledger_defer(bench->ledger, 1, bench_study(bench, 1).state, 6000, "server down",
+                                 true, NULL),
+                    0);
     study = bench_study(bench, 1);
     CU_ASSERT_EQUAL(study.attempt, 2);
     CU_ASSERT_EQUAL(study.retry_at_ms, 6000);
@@ -107,8 +128,11 @@ static void test_advance_clears_the_wait(void)
     bench->now = 3000000;
     bench_bring(bench, 1, STUDY_COMPLETED);
     CU_ASSERT_EQUAL(bench_study(bench, 1).completed_ms, 3000000);
-    CU_ASSERT_EQUAL(ledger_defer(bench->ledger, 1, 1, "no", false, NULL), LEDGER_CONFLICT);
-    CU_ASSERT_EQUAL(ledger_defer(bench->ledger, 9, 1, "no", false, NULL), LEDGER_NOT_FOUND);
+    CU_ASSERT_EQUAL(
+        ledger_defer(bench->ledger, 1, bench_study(bench, 1).state, 1, "no", false, NULL),
+        LEDGER_CONFLICT);
+    CU_ASSERT_EQUAL(ledger_defer(bench->ledger, 9, STUDY_READY, 1, "no", false, NULL),
+                    LEDGER_NOT_FOUND);
     bench_free(bench);
 }
 
@@ -132,7 +156,9 @@ static void test_due(void)
     expect_due(bench, due - 1, 0, due);
     expect_due(bench, due, 1, due);
     /* Held: it is due later. */
-    CU_ASSERT_EQUAL(ledger_defer(bench->ledger, 1, due + 5000, "held", false, NULL), 0);
+    CU_ASSERT_EQUAL(ledger_defer(bench->ledger, 1, bench_study(bench, 1).state, due + 5000, "held",
+                                 false, NULL),
+                    0);
     CU_ASSERT_EQUAL(bench_study(bench, 1).due_ms, due + 5000);
     expect_due(bench, due + 10, 2, due + 10);
     bench_bring(bench, 2, STUDY_READY);
@@ -140,7 +166,9 @@ static void test_due(void)
     /* In validating: at once, or after its wait. */
     bench_bring(bench, 1, STUDY_VALIDATING);
     expect_due(bench, start, 1, 0);
-    CU_ASSERT_EQUAL(ledger_defer(bench->ledger, 1, due + 7000, "disk", false, NULL), 0);
+    CU_ASSERT_EQUAL(ledger_defer(bench->ledger, 1, bench_study(bench, 1).state, due + 7000, "disk",
+                                 false, NULL),
+                    0);
     expect_due(bench, due, 0, due + 7000);
     CU_ASSERT_EQUAL(ledger_recover(bench->ledger, &bench->err), 0);
     expect_due(bench, start, 1, 0);
@@ -236,7 +264,8 @@ static void test_long_texts_are_cut_between_characters(void)
         memcpy(text + i, "→", 4);
     CU_ASSERT_EQUAL(ledger_set_warning(bench->ledger, 1, text, NULL), 0);
     CU_ASSERT_EQUAL(strlen(bench_study(bench, 1).warning), 510);
-    CU_ASSERT_EQUAL(ledger_defer(bench->ledger, 1, 1, text, false, NULL), 0);
+    CU_ASSERT_EQUAL(
+        ledger_defer(bench->ledger, 1, bench_study(bench, 1).state, 1, text, false, NULL), 0);
     CU_ASSERT_EQUAL(strlen(bench_study(bench, 1).reason), 510);
     bench_free(bench);
 }
@@ -278,6 +307,7 @@ static void test_set_route(void)
 
 static CU_TestInfo cases[] = {SUITE_CASE(test_a_change_is_logged_once),
                               SUITE_CASE(test_advance_follows_the_table),
+                              SUITE_CASE(test_defer_is_for_the_state_that_was_seen),
                               SUITE_CASE(test_advance_clears_the_wait),
                               SUITE_CASE(test_due),
                               SUITE_CASE(test_resolve),

@@ -263,7 +263,8 @@ static void test_retry_of_a_clock_that_ran_ahead_is_due(void)
     for (size_t i = 0; i + 1 < sizeof way / sizeof *way; i++)
         CU_ASSERT_EQUAL(ledger_advance(ledger, 1, way[i], way[i + 1], "test", &bench.err), 0);
     int64_t in_two_years = atomic_load(&bench.wall_ms) + 2LL * 365 * 24 * 3600 * 1000;
-    CU_ASSERT_EQUAL(ledger_defer(ledger, 1, in_two_years, "away", true, &bench.err), 0);
+    CU_ASSERT_EQUAL(ledger_defer(ledger, 1, STUDY_READY, in_two_years, "away", true, &bench.err),
+                    0);
     bench_stop(&bench);
     bench_start(&bench, NULL);
     CU_ASSERT_EQUAL(bench_study(&bench, 1).retry_at_ms, 0);
