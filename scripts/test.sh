@@ -50,7 +50,8 @@ if [ -n "$ci" ]; then
     rm -rf build/fuzz/tests/fuzz/figures
     run fuzz -L fuzz
     cat build/fuzz/tests/fuzz/figures/*
-    run tsan -LE "release|lint"
+    # Without those that only repeat, with other files or words, what the rest does with the threads.
+    run tsan -LE "release|lint" -E "integration_(files|newcomer|regressions|pressure|tus|delivery_tus)"
 fi
 # The memory figures are not disturbed by other tests, nor the others by them.
 run release -L release "$@"

@@ -96,7 +96,8 @@ class Walk:
             left = world.send(left)
         if left:
             raise Failed(f"{what}: after the restart the sender is still refused")
-        wait_for(f"{what}: all studies completed", world.all_completed, 40)
+        # A rate limit whose file was torn counts as full for a minute.
+        wait_for(f"{what}: all studies completed", world.all_completed, 120)
         world.check()
         world.stop_bridge()
         world.start_bridge(options=OPTIONS)

@@ -10,7 +10,7 @@ peak_kib() { awk '/^VmHWM/ {print $2}' "/proc/$BRIDGE_PID/status"; }
 
 @test "a study of 5,000 instances: peak resident memory below 64 MiB" {
     sandbox_start
-    bridge_start --set study.quiet_period=2s
+    bridge_start --set study.quiet_period=2s --set study.max_wait=30m
     python3 "$AURABRIDGE_SUPPORT/make_instances.py" "$WORLD/in" 5000 4096
     send +sd "$WORLD/in"
     wait_until 120 studies_are completed 1
