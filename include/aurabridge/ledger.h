@@ -280,13 +280,14 @@ int ledger_files(struct ledger *ledger,
  * row does not name `lost` any more, has another data set, or is superseded or discarded. */
 int ledger_file_replaced(struct ledger *ledger, int64_t instance_id, const char *lost,
                          const struct ledger_arrival *arrival, struct error *err);
-/* A version of the instance that arrives, under its route key and Study Instance UID, that is not
- * discarded, cancelled or forgotten. */
+/* A version of the instance that arrives, under its route key and Study Instance UID. */
 struct ledger_version {
     int64_t instance_id, study_id;
     enum ledger_disposition disposition;
-    enum study_state state;           /* of its study */
-    bool is_identical;                /* the same data set */
+    enum study_state state; /* of its study */
+    bool is_identical;      /* the same data set */
+    bool is_let_go;         /* discarded, cancelled or forgotten: later arrivals do not know it */
+    int64_t let_go_ms;      /* since then, by the wall clock */
     char file_name[STORED_NAME_SIZE]; /* "" when it has no file any more */
     uint64_t file_size;
 };

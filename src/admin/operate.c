@@ -9,6 +9,7 @@
 
 #include "aurabridge/config.h"
 #include "aurabridge/log.h"
+#include "aurabridge/package.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -151,8 +152,10 @@ static int cancel(struct order *order, struct error *err)
         return -1;
     if (is_refused(&study))
         return cancel_refused(order, &study, err);
+    bool is_announced = study.upload.step != STEP_NONE && study.upload.step != STEP_ERROR_DONE;
+    bool returns = study.state == STUDY_QUARANTINED && is_announced; /* to its worker, for this */
     bool has_worker = study.state == STUDY_READY || study.state == STUDY_PACKAGING ||
-                      study.state == STUDY_UPLOADING;
+                      study.state == STUDY_UPLOADING || returns;
     if (has_worker && no_worker_comes(order->target, &study))
         return cancel_unannounced(order, &study, err);
     if (!has_worker) {
@@ -164,8 +167,15 @@ static int cancel(struct order *order, struct error *err)
         return ledger_advance(ledger, study.id, study.state, STUDY_CANCELLED,
                               "cancelled by a person", err);
     }
-    if (ledger_study_request_cancel(ledger, study.id, err) != 0)
+    if (ledger_study_request_cancel(ledger, study.id, err) != 0 ||
+        (returns && ledger_study_release(ledger, study.id, NULL, NULL, err) != 0) ||
+        ledger_study(ledger, &study, order->study_id, err) != 0)
         return -1;
+    if (study.state == STUDY_CANCELLED) {
+        (void)snprintf(order->said, sizeof order->said,
+                       "S%" PRId64 " is cancelled; its instances are kept", study.id);
+        return package_remove(order->target->spool, study.id, err);
+    }
     if (order->target->bridge)
         bridge_interrupt(order->target->bridge, study.id);
     (void)snprintf(order->said, sizeof order->said, "S%" PRId64 " is being cancelled%s", study.id,

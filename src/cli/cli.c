@@ -130,12 +130,21 @@ int command_load_config_without_secrets(struct config **out, const struct comman
 /* A command makes no spool: where there is none, the configuration is not the bridge's. */
 static int spool_must_be_there(const struct config *config, struct error *err)
 {
-    if (access(config->spool.directory, F_OK) == 0 || errno != ENOENT)
-        return 0;
-    return error_set(err,
-                     "there is no spool %s: no bridge has run with this configuration; look at "
-                     "spool.directory",
-                     config->spool.directory);
+    char ledger[FS_PATH_MAX];
+    if (fs_join(ledger, config->spool.directory, "ledger.sqlite", err) != 0)
+        return -1;
+    if (access(config->spool.directory, F_OK) != 0 && errno == ENOENT)
+        return error_set(err,
+                         "there is no spool %s: no bridge has run with this configuration; look at "
+                         "spool.directory",
+                         config->spool.directory);
+    if (access(ledger, F_OK) != 0 && errno == ENOENT)
+        return error_set(
+            err,
+            "there is no ledger %s: no bridge has run with this configuration, or the "
+            "ledger is lost: restore it, or start the bridge, which takes up the files",
+            ledger);
+    return 0;
 }
 
 /* Without a daemon: the same function over the same ledger, under the spool's lock. */

@@ -59,6 +59,8 @@ static void print_extras(const struct json *study)
         {"discarded", "discarded"},
         {"truncated", "truncated"},
     };
+    if (json_bool(json_get(study, "cancel_requested")))
+        printf(" [being cancelled]");
     for (size_t i = 0; i < sizeof extras / sizeof *extras; i++) {
         int64_t count = number_of(study, extras[i].key);
         if (count > 0)

@@ -133,17 +133,29 @@ int ledger_study_release(struct ledger *ledger, int64_t id, const char *patient_
     return 0;
 }
 
+/* Whether Aurabox has heard of its upload, and not yet of its end. */
+static bool is_announced(const struct ledger_study *study)
+{
+    return study->upload.step != STEP_NONE && study->upload.step != STEP_ERROR_DONE;
+}
+
 static int request_cancel(struct ledger *ledger, struct database *database, void *argument,
                           struct error *err)
 {
-    (void)ledger;
-    const struct wish *wish = argument;
+    struct wish *wish = argument;
     struct study_row row;
     int failed = study_read(database, &row, wish->id, err);
     if (failed)
         return failed;
     if (study_state_is_final(row.study.state))
         return conflict(err, &row.study, "there is nothing to cancel");
+    /* Nobody works on it, and nobody has to be told: it needs no worker, whom a paused destination
+     * would let wait. */
+    wish->has_changed = row.lease_until_ms == 0 && !is_announced(&row.study) &&
+                        study_state_allows(row.study.state, STUDY_CANCELLED);
+    if (wish->has_changed)
+        return study_change(ledger, database, &wish->change, &row, STUDY_CANCELLED,
+                            "cancelled by a person before it was announced", err);
     /* Due at once, so that the wish is not heard only after a long retry delay. */
     return database_change(database,
                            "UPDATE study SET cancel_requested=1,retry_at_ms=0 WHERE id=?1",
@@ -155,7 +167,10 @@ static int request_cancel(struct ledger *ledger, struct database *database, void
 int ledger_study_request_cancel(struct ledger *ledger, int64_t id, struct error *err)
 {
     struct wish wish = {.id = id};
-    return ledger_change(ledger, request_cancel, &wish, err);
+    int failed = ledger_change(ledger, request_cancel, &wish, err);
+    if (!failed && wish.has_changed)
+        study_change_log(&wish.change);
+    return failed;
 }
 
 /* After a cancel an instance that comes again is new. Writes the study that holds one of these now,
@@ -219,6 +234,8 @@ static int retry(struct ledger *ledger, struct database *database, void *argumen
         return restart(ledger, database, wish, &row, err);
     if (!study_state_is_in_flight(state))
         return conflict(err, &row.study, "there is nothing to retry");
+    if (row.study.cancel_requested)
+        return conflict(err, &row.study, "it is being cancelled; retry it once it is");
     return database_change(database, "UPDATE study SET retry_at_ms=0 WHERE id=?1",
                            VALUES(INTEGER(wish->id)), err) < 0
                ? -1
@@ -242,11 +259,19 @@ static int discard(struct ledger *ledger, struct database *database, void *argum
     int failed = study_read(database, &row, wish->id, err);
     if (failed)
         return failed;
-    if (!study_state_allows(row.study.state, STUDY_DISCARDED))
-        return conflict(err, &row.study,
-                        study_state_is_final(row.study.state) ? "there is nothing to discard"
-                                                              : "cancel it first");
-    return study_change(ledger, database, &wish->change, &row, STUDY_DISCARDED, wish->text, err);
+    bool is_over = study_state_is_final(row.study.state);
+    bool is_known_there = !is_over && is_announced(&row.study);
+    if (study_state_allows(row.study.state, STUDY_DISCARDED) && !is_known_there)
+        return study_change(ledger, database, &wish->change, &row, STUDY_DISCARDED, wish->text,
+                            err);
+    const char *why = "cancel it first";
+    if (is_over)
+        why = "there is nothing to discard";
+    else if (row.study.cancel_requested)
+        why = "it is being cancelled, which ends when Aurabox has heard of it";
+    else if (is_known_there)
+        why = "Aurabox waits for its upload; cancel it first";
+    return conflict(err, &row.study, why);
 }
 
 int ledger_study_discard(struct ledger *ledger, int64_t id, const char *reason, struct error *err)
@@ -258,10 +283,10 @@ int ledger_study_discard(struct ledger *ledger, int64_t id, const char *reason, 
     return failed;
 }
 
+/* With the time, so that recovery can tell what lay in the spool before from what came after. */
 static int forget(struct ledger *ledger, struct database *database, void *argument,
                   struct error *err)
 {
-    (void)ledger;
     const struct wish *wish = argument;
     struct study_row row;
     int failed = study_read(database, &row, wish->id, err);
@@ -269,8 +294,9 @@ static int forget(struct ledger *ledger, struct database *database, void *argume
         return failed;
     if (!study_state_is_final(row.study.state))
         return conflict(err, &row.study, "only a finished study can be forgotten");
-    return database_change(database, "UPDATE study SET forgotten=1 WHERE id=?1",
-                           VALUES(INTEGER(wish->id)), err) < 0
+    return database_change(database, "UPDATE study SET forgotten=?2 WHERE id=?1",
+                           VALUES(INTEGER(wish->id), INTEGER(clock_wall_ms(ledger->clock))),
+                           err) < 0
                ? -1
                : 0;
 }

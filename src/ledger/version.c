@@ -21,6 +21,7 @@ static int read_version(struct ledger_version *out, sqlite3_stmt *row,
     row_text(disposition, sizeof disposition, row, 2);
     row_text(out->file_name, sizeof out->file_name, row, 4);
     out->file_size = row_count(row, 5);
+    int64_t forgotten_ms = row_time(row, 7), changed_ms = row_time(row, 8);
     row_text(state, sizeof state, row, 6);
     const void *digest = sqlite3_column_blob(row, 3);
     out->is_identical = digest && sqlite3_column_bytes(row, 3) == SHA256_SIZE &&
@@ -30,6 +31,11 @@ static int read_version(struct ledger_version *out, sqlite3_stmt *row,
         return error_set(
             err, "the ledger file is damaged: an instance of study S%" PRId64 " cannot be read",
             out->study_id);
+    out->is_let_go = forgotten_ms != 0 || out->state == STUDY_CANCELLED ||
+                     out->state == STUDY_DISCARDED || out->disposition == INSTANCE_DISCARDED;
+    out->let_go_ms = 0;
+    if (out->is_let_go)
+        out->let_go_ms = forgotten_ms > changed_ms ? forgotten_ms : changed_ms;
     return 0;
 }
 
@@ -40,10 +46,10 @@ static int find_version(struct ledger *ledger, struct database *database, void *
     const struct version_question *question = argument;
     const struct ledger_arrival *arrival = question->arrival;
     static const char sql[] =
-        "SELECT i.id,i.study_id,i.disposition,i.data_set_sha256,i.file_name,i.file_size,s.state "
-        "FROM instance i CROSS JOIN study s ON s.id=i.study_id WHERE i.sop_instance_uid=?1 AND "
-        "i.id>?4 AND s.route_key=?2 AND s.study_instance_uid=?3 AND s.forgotten=0 AND s.state NOT "
-        "IN ('cancelled','discarded') AND i.disposition<>'discarded' ORDER BY i.id LIMIT 1";
+        "SELECT i.id,i.study_id,i.disposition,i.data_set_sha256,i.file_name,i.file_size,s.state,"
+        "s.forgotten,s.changed_ms FROM instance i CROSS JOIN study s ON s.id=i.study_id "
+        "WHERE i.sop_instance_uid=?1 AND i.id>?4 AND s.route_key=?2 AND s.study_instance_uid=?3 "
+        "ORDER BY i.id LIMIT 1";
     sqlite3_stmt *row = NULL;
     int found =
         database_query(database, &row, sql,

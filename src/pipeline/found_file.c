@@ -37,18 +37,33 @@ struct survey {
     bool stands;        /* some version is there, or was completed */
     bool any;           /* there is a row at all */
     bool is_superseded; /* an identical one was superseded */
+    bool was_let_go;    /* an identical one was discarded, cancelled or forgotten, later than this
+                           file came */
     struct ledger_version
         missing; /* an identical one whose file is not there; instance_id 0: none */
 };
 
+/* What was let go is as if it had never come, but says what a file of that time is: left over when
+ * a removal failed, or was undone by a power loss. A cancelled study keeps its files. */
+static void note_let_go(struct survey *survey, const struct bridge *bridge,
+                        const struct ledger_version *version, int64_t came_ms)
+{
+    if (!version->is_identical)
+        return;
+    if (version->state == STUDY_CANCELLED && version->disposition == INSTANCE_STORED &&
+        !spool_has(bridge->spool, version->file_name, version->file_size))
+        survey->missing = *version;
+    else if (came_ms <= version->let_go_ms)
+        survey->was_let_go = true;
+}
+
 static void note(struct survey *survey, const struct bridge *bridge,
-                 const struct ledger_version *version, const char *file_name)
+                 const struct ledger_version *version)
 {
     bool stands = version->state == STUDY_COMPLETED ||
                   spool_has(bridge->spool, version->file_name, version->file_size);
     survey->any = true;
     survey->stands = survey->stands || stands;
-    survey->is_named = survey->is_named || strcmp(version->file_name, file_name) == 0;
     if (!version->is_identical)
         return;
     survey->has_copy = survey->has_copy || stands;
@@ -65,8 +80,13 @@ static int look_at_versions(struct survey *survey, struct bridge *bridge,
     int failed = 0;
     *survey = (struct survey){.any = false};
     while ((failed = ledger_version_next(bridge->ledger, &version, arrival, version.instance_id,
-                                         err)) == 0)
-        note(survey, bridge, &version, arrival->file_name);
+                                         err)) == 0) {
+        survey->is_named = survey->is_named || strcmp(version.file_name, arrival->file_name) == 0;
+        if (version.is_let_go)
+            note_let_go(survey, bridge, &version, arrival->received_ms);
+        else
+            note(survey, bridge, &version);
+    }
     return failed == LEDGER_NOT_FOUND ? 0 : failed;
 }
 
@@ -100,6 +120,10 @@ int found_file_judge(enum found_fate *fate, struct bridge *bridge, struct ledger
     }
     if (!survey.has_copy && survey.missing.instance_id != 0)
         return take_place(bridge, &survey.missing, arrival);
+    if (!survey.has_copy && survey.was_let_go) {
+        *fate = FOUND_UNWANTED;
+        return 0;
+    }
     if (!survey.has_copy && survey.is_superseded && !survey.stands) {
         log_error("recovery",
                   "%s was superseded, but what superseded it is missing; it stays in the spool: "

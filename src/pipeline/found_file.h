@@ -10,8 +10,9 @@ int found_file_check(const struct spool_found *found, const struct part10_header
                      const struct stored_instance *stored, struct error *err);
 
 enum found_fate {
-    FOUND_RECORD, /* is to be recorded, as if it had just come */
-    FOUND_SETTLED /* a row names it now, or it has to wait for a person; it stays as it is */
+    FOUND_RECORD,  /* is to be recorded, as if it had just come */
+    FOUND_SETTLED, /* a row names it now, or it has to wait for a person; it stays as it is */
+    FOUND_UNWANTED /* a leftover of what a person has let go since; it is to be removed */
 };
 
 /* Holds it against the versions of the instance that the ledger knows. A row whose own file is

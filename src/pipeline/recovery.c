@@ -19,6 +19,15 @@ struct recovery {
     int64_t last_missing_study;
 };
 
+static int remove_unwanted(struct recovery *recovery, const char *name)
+{
+    log_info("recovery",
+             "%s is left over from before its instance was discarded, cancelled or forgotten, and "
+             "is removed",
+             name);
+    return spool_remove_all(recovery->bridge->spool, &name, 1, recovery->err);
+}
+
 static int record_found(struct recovery *recovery, const struct spool_found *found,
                         const struct part10_header *header, const struct stored_instance *stored)
 {
@@ -60,6 +69,8 @@ static int record_found(struct recovery *recovery, const struct spool_found *fou
     if (!failed && fate == FOUND_RECORD)
         failed = ledger_instance_received(bridge->ledger, &outcome, &arrival, recovery->err);
     kept_entry_free(&kept);
+    if (!failed && fate == FOUND_UNWANTED)
+        return remove_unwanted(recovery, found->name);
     if (failed || fate != FOUND_RECORD)
         return failed ? -1 : 0;
     if (outcome.superseded_file[0] &&
@@ -113,6 +124,8 @@ static int look_at_row(void *context, int64_t study_id, int64_t instance_id, con
         return -1;
     if (study.state == STUDY_COMPLETED || study.state == STUDY_DISCARDED)
         return 0; /* housekeeping was at it, and lets the row go the next time */
+    if (study.cancel_requested)
+        return 0; /* nothing is uploaded from it any more */
     recovery->missing++;
     log_error("recovery",
               "study S%" PRId64 ": the file %s of instance %" PRId64 " is missing or short",

@@ -217,3 +217,42 @@ PYTHON
     wait_until 20 studies_are completed 1
     [ "$(archived_data_sets)" = "$(python3 "$AURABRIDGE_SUPPORT/data_sets.py" "$(ct)")" ]
 }
+
+@test "cancel of a study that went into quarantine after it was announced withdraws its upload" {
+    sandbox_start --fault 'PATCH:500:1000000'
+    bridge_start
+    raw_send "$(ct)"
+    wait_until 20 grep -q 'answered PATCH with 500' "$WORLD/bridge.log"
+    bridge_kill
+    rm "$WORLD"/spool/studies/*/*.dcm
+    bridge_start
+    [ "$(studies_query '.studies[0].state')" = quarantined ]
+    run bridge discard S1
+    [ "$status" -eq 1 ]
+    [[ "$output" == *"Aurabox waits for its upload; cancel it first"* ]]
+    bridge cancel S1
+    wait_until 20 studies_are cancelled 1
+    [ "$(sandbox_count '"/api/uploader/upload/cancel".*"status":200')" = 1 ]
+    bridge discard S1
+}
+
+@test "while a destination is away, what it never heard of is cancelled at once, and the list says what waits" {
+    sandbox_start --fault 'PATCH:500:1000000'
+    bridge_start
+    raw_send "$(ct)"
+    wait_until 20 grep -q 'answered PATCH with 500' "$WORLD/bridge.log"
+    sandbox_stop
+    wait_until 20 grep -q 'destination main is paused' "$WORLD/bridge.log"
+    raw_send "$AURABRIDGE_DICOM/MR_small.dcm"
+    wait_until 20 studies_are ready 1
+    bridge cancel S2
+    studies_are cancelled 1
+    bridge cancel S1
+    [[ "$(bridge studies)" == *"[being cancelled]"* ]]
+    run bridge discard S1
+    [[ "$output" == *"it is being cancelled, which ends when Aurabox has heard of it"* ]]
+    run bridge retry S1
+    [[ "$output" == *"it is being cancelled; retry it once it is"* ]]
+    sandbox_start
+    wait_until 20 studies_are cancelled 2
+}

@@ -163,6 +163,8 @@ static void test_a_cancelled_one_need_not_wait(void)
     SEND(bench, .sop = "1.1", .version = 1);
     bench_bring(bench, 2, STUDY_READY);
     CU_ASSERT_EQUAL(claim(bench, bench->now, NULL), 0);
+    const struct ledger_upload announced = {.upload_id = "id", .step = STEP_INIT_SENT};
+    CU_ASSERT_EQUAL(ledger_upload_put(bench->ledger, 2, &announced, NULL), 0);
     CU_ASSERT_EQUAL(ledger_study_request_cancel(bench->ledger, 2, NULL), 0);
     CU_ASSERT_EQUAL(claim(bench, bench->now, NULL), 2);
     bench_free(bench);

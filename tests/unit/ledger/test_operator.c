@@ -109,6 +109,49 @@ static void test_cancel_and_retry(void)
     bench_free(bench);
 }
 
+/* A paused destination lets no worker come, so what nobody has heard of needs none. */
+static void test_cancel_before_anyone_has_heard_of_it(void)
+{
+    static const struct {
+        enum study_state state;
+        enum ledger_step step;
+        bool is_leased, is_done;
+    } rows[] = {{STUDY_READY, STEP_NONE, false, true},
+                {STUDY_READY, STEP_NONE, true, false},
+                {STUDY_READY, STEP_INIT_SENT, false, false},
+                {STUDY_PACKAGING, STEP_NONE, false, true},
+                {STUDY_QUARANTINED, STEP_START_DONE, false, false},
+                {STUDY_UPLOADING, STEP_ERROR_DONE, false, true}};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct bench *bench = bench_new(false);
+        int64_t next = 0;
+        struct ledger_study study;
+        SEND(bench, .sop = "1");
+        bench_bring(bench, 1, rows[i].state);
+        struct ledger_upload upload = {.upload_id = "id", .step = rows[i].step};
+        CU_ASSERT_EQUAL(ledger_upload_put(bench->ledger, 1, &upload, NULL), 0);
+        if (rows[i].is_leased)
+            CU_ASSERT_EQUAL(
+                ledger_claim(bench->ledger, &study, "main", "w", bench->now, 1000, &next, NULL), 0);
+        CU_ASSERT_EQUAL(ledger_study_request_cancel(bench->ledger, 1, NULL), 0);
+        study = bench_study(bench, 1);
+        CU_ASSERT_EQUAL(study.state, rows[i].is_done ? STUDY_CANCELLED : rows[i].state);
+        CU_ASSERT_EQUAL(study.cancel_requested, !rows[i].is_done);
+        if (!rows[i].is_done) {
+            CU_ASSERT_EQUAL(ledger_study_retry(bench->ledger, 1, &bench->err), LEDGER_CONFLICT);
+            CU_ASSERT_PTR_NOT_NULL(strstr(bench->err.text, rows[i].state == STUDY_QUARANTINED
+                                                               ? "nothing to retry"
+                                                               : "being cancelled"));
+        }
+        if (!rows[i].is_done && rows[i].step != STEP_NONE) {
+            CU_ASSERT_EQUAL(ledger_study_discard(bench->ledger, 1, "x", &bench->err),
+                            LEDGER_CONFLICT);
+            CU_ASSERT_PTR_NOT_NULL(strstr(bench->err.text, "being cancelled"));
+        }
+        bench_free(bench);
+    }
+}
+
 static void test_retry_by_state(void)
 {
     for (unsigned state = 0; state < STUDY_STATE_COUNT; state++) {
@@ -211,6 +254,7 @@ static CU_TestInfo cases[] = {SUITE_CASE(test_release),
                               SUITE_CASE(test_release_one_patient),
                               SUITE_CASE(test_release_of_nobody),
                               SUITE_CASE(test_cancel_and_retry),
+                              SUITE_CASE(test_cancel_before_anyone_has_heard_of_it),
                               SUITE_CASE(test_retry_by_state),
                               SUITE_CASE(test_retry_never_skips_validation),
                               SUITE_CASE(test_retry_repeats_no_later_upload),

@@ -69,7 +69,7 @@ static void test_lost_file_is_replaced(void)
     bench_free(bench);
 }
 
-/* Versions in their order, and only those that an arrival is held against. */
+/* Versions in their order, with those that were let go. */
 static void test_versions(void)
 {
     struct bench *bench = bench_new(true);
@@ -96,9 +96,12 @@ static void test_versions(void)
     CU_ASSERT_EQUAL(
         ledger_version_next(bench->ledger, &version, arrival, version.instance_id, NULL),
         LEDGER_NOT_FOUND);
+    CU_ASSERT_FALSE(version.is_let_go);
+    bench->now += 5000;
     CU_ASSERT_EQUAL(ledger_study_discard(bench->ledger, 1, "test", NULL), 0);
-    CU_ASSERT_EQUAL(ledger_version_next(bench->ledger, &version, arrival, 0, NULL),
-                    LEDGER_NOT_FOUND);
+    CU_ASSERT_EQUAL(ledger_version_next(bench->ledger, &version, arrival, 0, NULL), 0);
+    CU_ASSERT_TRUE(version.is_let_go);
+    CU_ASSERT_EQUAL(version.let_go_ms, bench->now);
     bench_free(bench);
 }
 

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <sqlite3.h>
@@ -181,6 +182,42 @@ static void test_resend_without_row_takes_the_place_of_a_lost_file(void)
     CU_ASSERT_EQUAL(bench_study(&bench, 1).instances, 1);
     CU_ASSERT_EQUAL(bench_files(&bench, "studies"), 1);
     bench_close(&bench);
+}
+
+/* A removal that failed, or that a power loss has undone, brings nothing back that a person let go
+ * since; what came after that is new. */
+static void test_leftovers_of_what_was_let_go_are_removed(void)
+{
+    static const struct {
+        int came_s, forgotten_s; /* after it was discarded; forgotten 0: never */
+        bool is_new;
+    } rows[] = {{-60, 0, false}, {60, 0, true}, {60, 120, false}, {180, 120, true}};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct bench bench;
+        char path[600], copy[640];
+        struct ledger_study study;
+        bench_open(&bench, NULL);
+        (void)SEND(&bench, .sop = "1.2.3.1");
+        only_file(&bench, path);
+        (void)snprintf(copy, sizeof copy, "%s", path);
+        memcpy(copy + strlen(copy) - strlen("0123456789abcdef.dcm"), "0123456789abcdef", 16);
+        CU_ASSERT_EQUAL(link(path, copy), 0);
+        struct ledger *ledger = bench.bridge->ledger;
+        int64_t discarded_ms = atomic_load(&bench.wall_ms);
+        CU_ASSERT_EQUAL(ledger_study_discard(ledger, 1, "test", &bench.err), 0);
+        atomic_fetch_add(&bench.wall_ms, rows[i].forgotten_s * 1000);
+        if (rows[i].forgotten_s > 0)
+            CU_ASSERT_EQUAL(ledger_study_forget(ledger, 1, &bench.err), 0);
+        bench_stop(&bench);
+        const struct timespec came[] = {{.tv_sec = discarded_ms / 1000 + rows[i].came_s},
+                                        {.tv_sec = discarded_ms / 1000 + rows[i].came_s}};
+        CU_ASSERT_EQUAL(utimensat(AT_FDCWD, copy, came, 0), 0);
+        bench_start(&bench, NULL);
+        CU_ASSERT_EQUAL(access(copy, F_OK) == 0, rows[i].is_new);
+        CU_ASSERT_EQUAL(ledger_study(bench.bridge->ledger, &study, 2, &bench.err),
+                        rows[i].is_new ? 0 : LEDGER_NOT_FOUND);
+        bench_close(&bench);
+    }
 }
 
 static void test_half_received_files_go(void)
@@ -497,6 +534,7 @@ static CU_TestInfo cases[] = {
     SUITE_CASE(test_resend_takes_the_place_of_a_lost_file),
     SUITE_CASE(test_released_after_a_loss_meets_the_drop_rules),
     SUITE_CASE(test_resend_without_row_takes_the_place_of_a_lost_file),
+    SUITE_CASE(test_leftovers_of_what_was_let_go_are_removed),
     SUITE_CASE(test_half_received_files_go),
     SUITE_CASE(test_foreign_file_is_left_alone),
     SUITE_CASE(test_sender_that_was_cut_off_has_a_quiet_period),
