@@ -262,6 +262,36 @@ static void test_condensed_to_what_is_used(void)
     associate_request_drop(&request);
 }
 
+/* Types that mean something inside a presentation context alone. */
+static void test_user_information_keeps_its_own_items_alone(void)
+{
+    struct pdu full, wanted;
+    struct associate_request request;
+    struct error err;
+    static const char user[] = "\x30\0\0\3"
+                               "1.2"
+                               "\x40\0\0\3"
+                               "1.3"
+                               "\x51\0\0\4\0\0\x40\0"
+                               "\x10\0\0\0\x20\0\0\0\x50\0\0\0";
+    start(&full);
+    put_application(&full);
+    put_context(&full, 1, "1.2", "1.3");
+    put_user(&full, user, sizeof user - 1);
+    CU_ASSERT_EQUAL_FATAL(examine(&full, &request, &err), 0);
+    associate_request_condense(&request);
+
+    start(&wanted);
+    put_application(&wanted);
+    put_context(&wanted, 1, "1.2", "1.3");
+    put_user(&wanted, max_length_item, sizeof max_length_item);
+    wanted.data[4] = (uint8_t)((wanted.length - 6) >> 8);
+    wanted.data[5] = (uint8_t)(wanted.length - 6);
+    CU_ASSERT_EQUAL_FATAL(request.length, wanted.length);
+    CU_ASSERT_EQUAL(memcmp(request.bytes, wanted.data, wanted.length), 0);
+    associate_request_drop(&request);
+}
+
 /* dcmtk loses the memory of a request that it gives up. */
 static void test_a_context_without_transfer_syntax_is_refused(void)
 {
@@ -299,6 +329,7 @@ static CU_TestInfo cases[] = {SUITE_CASE(test_a_sound_request_passes),
                               SUITE_CASE(test_user_items),
                               SUITE_CASE(test_identity_is_noted),
                               SUITE_CASE(test_condensed_to_what_is_used),
+                              SUITE_CASE(test_user_information_keeps_its_own_items_alone),
                               SUITE_CASE(test_a_context_without_transfer_syntax_is_refused),
                               SUITE_CASE(test_singular_items),
                               CU_TEST_INFO_NULL};
