@@ -1,6 +1,6 @@
 /* The A-ASSOCIATE-RQ at the border. Guarantees that what passes has item lengths that nest, item
- * counts and texts within their limits, each singular item once, and nothing but what is used; the
- * meaning is left to dcmtk.
+ * counts and texts within their limits, each singular item once, and nothing but what is used;
+ * types that the standard does not know are skipped (PS3.8 9.3.1). The meaning is left to dcmtk.
  */
 #include "associate_request.h"
 
@@ -33,9 +33,8 @@ static int examine_context(const struct item *context, struct error *err)
     unsigned abstract_syntaxes = 0, transfer_syntaxes = 0;
     int more;
     while ((more = items_next(&items, &item)) > 0) {
-        if (item.type != ITEM_ABSTRACT && item.type != ITEM_TRANSFER)
-            return bad_item(err, item.type, "inside a presentation context");
-        if (item.length > UID_MAX)
+        bool is_known = item.type == ITEM_ABSTRACT || item.type == ITEM_TRANSFER;
+        if (is_known && item.length > UID_MAX)
             return bad_item(err, item.type, "with a UID of more than 64 characters");
         abstract_syntaxes += item.type == ITEM_ABSTRACT;
         transfer_syntaxes += item.type == ITEM_TRANSFER;
@@ -98,6 +97,12 @@ static bool asks_for_answer(const struct item *identity)
     return (kind == IDENTITY_USER || kind == IDENTITY_USER_AND_PASSCODE) && identity->value[1] == 1;
 }
 
+/* The others are of a later standard and skipped, however many there are (PS3.8 9.3.1 and D.2). */
+static bool is_known_user_item(uint8_t type)
+{
+    return type >= ITEM_MAX_LENGTH && type <= ITEM_IDENTITY;
+}
+
 static int examine_user(struct associate_request *request, const struct item *user,
                         struct error *err)
 {
@@ -109,6 +114,8 @@ static int examine_user(struct associate_request *request, const struct item *us
     while ((more = items_next(&items, &item)) > 0) {
         bool repeats = item.type == ITEM_ROLE || item.type == ITEM_EXTENDED ||
                        item.type == ITEM_COMMON_EXTENDED;
+        if (!is_known_user_item(item.type))
+            continue;
         if (!user_item_fits(&item))
             return bad_item(err, item.type, "whose inner lengths do not add up");
         if (seen[item.type] && !repeats)
