@@ -177,6 +177,12 @@ int associate_request_examine(struct associate_request *request, struct error *e
     return examine_items(request, err);
 }
 
+static enum associate_request_result unread(const struct transport *transport)
+{
+    return transport_state(transport) == TRANSPORT_NO_MEMORY ? ASSOCIATE_REQUEST_NO_MEMORY
+                                                             : ASSOCIATE_REQUEST_BROKEN;
+}
+
 enum associate_request_result associate_request_begin(struct associate_request *out,
                                                       size_t *received, struct transport *transport,
                                                       struct error *err)
@@ -185,14 +191,14 @@ enum associate_request_result associate_request_begin(struct associate_request *
     memset(out, 0, sizeof *out);
     *received = 0;
     if (transport_read_exactly(transport, header, 1) != 0)
-        return ASSOCIATE_REQUEST_BROKEN;
+        return unread(transport);
     *received = 1;
     if (header[0] != PDU_ASSOCIATE_RQ) {
         (void)error_set(err, "the first byte is %02X, not that of an A-ASSOCIATE-RQ", header[0]);
         return ASSOCIATE_REQUEST_UNSOUND;
     }
     if (transport_read_exactly(transport, header + 1, sizeof header - 1) != 0)
-        return ASSOCIATE_REQUEST_BROKEN;
+        return unread(transport);
     *received = sizeof header;
     size_t length = big_endian_read(header + 2, 4);
     out->length = PDU_HEADER_LENGTH + length;
@@ -212,16 +218,14 @@ enum associate_request_result associate_request_receive(struct associate_request
                                                         struct error *err)
 {
     request->bytes = malloc(request->length);
-    if (!request->bytes) {
-        (void)error_set(err, "out of memory for an A-ASSOCIATE-RQ");
-        return ASSOCIATE_REQUEST_UNSOUND;
-    }
+    if (!request->bytes)
+        return ASSOCIATE_REQUEST_NO_MEMORY;
     memset(request->bytes, 0, PDU_HEADER_LENGTH);
     request->bytes[0] = PDU_ASSOCIATE_RQ;
     big_endian_write(request->bytes + 2, request->length - PDU_HEADER_LENGTH, 4);
     if (transport_read_exactly(transport, request->bytes + PDU_HEADER_LENGTH,
                                request->length - PDU_HEADER_LENGTH) != 0)
-        return ASSOCIATE_REQUEST_BROKEN;
+        return unread(transport);
     if (associate_request_examine(request, err) != 0)
         return ASSOCIATE_REQUEST_UNSOUND;
     associate_request_condense(request);
