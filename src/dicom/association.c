@@ -161,12 +161,15 @@ static bool admit(struct arrival_state *state)
     return admitted;
 }
 
+/* While the connection stands it is not the sender that gave up: its request was found sound, and
+ * dcmtk has other names for memory that it did not get. */
 static void log_unaccepted(const struct arrival_state *state, const struct error *why)
 {
-    log_warning("node",
-                "association from %s (%s) broke while it was accepted: %s; look whether the sender "
-                "gave up waiting, and at its log",
-                state->arrival->address, state->request.calling_ae_title, why->text);
+    bool stands = transport_state(state->transport) == TRANSPORT_OPEN;
+    log_warning("node", "association from %s (%s) broke while it was accepted: %s; %s",
+                state->arrival->address, state->request.calling_ae_title, why->text,
+                stands ? "look whether the bridge is short of memory"
+                       : "look whether the sender gave up waiting, and at its log");
 }
 
 /* An association that was admitted and did not come to stand; `failed` is dul.h's. */

@@ -156,7 +156,9 @@ static void serve(struct node *node, int descriptor, const char *address)
         node->live++;
     (void)pthread_mutex_unlock(&node->lock);
     if (code != 0) {
-        log_error("node", "no thread for the connection from %s: %s; raise the limit of tasks",
+        log_error("node",
+                  "no thread for the connection from %s: %s; raise the limit of tasks, or give the "
+                  "bridge more memory",
                   address, strerror(code));
         slots_release(&node->service.pending, &connection->arrival.pending);
         config_release(connection->arrival.config);
