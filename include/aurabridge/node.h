@@ -46,8 +46,9 @@ void node_stop(struct node *node);
 void node_free(struct node *node);
 
 struct node_counters {
-    uint64_t accepted, rejected, aborted, released; /* associations since start */
-    uint64_t stored, refused, echoes;               /* operations */
+    /* Associations since start; `aborted` has those too that broke while they were accepted. */
+    uint64_t accepted, rejected, aborted, released;
+    uint64_t stored, refused, echoes; /* operations */
     unsigned open;
 };
 void node_counters(struct node *node, struct node_counters *out);

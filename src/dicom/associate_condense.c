@@ -13,11 +13,13 @@ static uint8_t *keep_item(uint8_t *out, const struct item *item)
     return out + ITEM_HEADER_LENGTH + item->length;
 }
 
-static bool is_used(uint8_t type, bool *transfer_syntax)
+/* What a type means hangs on the item around: one that does not belong there is not used. */
+static bool is_used(uint8_t around, uint8_t type, bool *transfer_syntax)
 {
+    if (around == ITEM_USER)
+        return type == ITEM_MAX_LENGTH || type == ITEM_IMPLEMENTATION || type == ITEM_VERSION_NAME;
     if (type != ITEM_TRANSFER)
-        return type == ITEM_ABSTRACT || type == ITEM_MAX_LENGTH || type == ITEM_IMPLEMENTATION ||
-               type == ITEM_VERSION_NAME;
+        return type == ITEM_ABSTRACT;
     bool is_first = !*transfer_syntax;
     *transfer_syntax = true;
     return is_first;
@@ -33,7 +35,7 @@ static uint8_t *condense_item(uint8_t *out, const struct item *item, size_t fixe
     memmove(out, item->value - ITEM_HEADER_LENGTH, ITEM_HEADER_LENGTH + fixed);
     out += ITEM_HEADER_LENGTH + fixed;
     while (items_next(&items, &inner) > 0) {
-        if (is_used(inner.type, &transfer_syntax))
+        if (is_used(item->type, inner.type, &transfer_syntax))
             out = keep_item(out, &inner);
     }
     big_endian_write(begin + 2, (size_t)(out - begin) - ITEM_HEADER_LENGTH, 2);

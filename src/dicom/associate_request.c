@@ -1,6 +1,6 @@
 /* The A-ASSOCIATE-RQ at the border. Guarantees that what passes has item lengths that nest, item
- * counts and texts within their limits, each singular item once, and nothing but what is used; the
- * meaning is left to dcmtk.
+ * counts and texts within their limits, each singular item once, and nothing but what is used;
+ * types that the standard does not know are skipped (PS3.8 9.3.1). The meaning is left to dcmtk.
  */
 #include "associate_request.h"
 
@@ -33,9 +33,8 @@ static int examine_context(const struct item *context, struct error *err)
     unsigned abstract_syntaxes = 0, transfer_syntaxes = 0;
     int more;
     while ((more = items_next(&items, &item)) > 0) {
-        if (item.type != ITEM_ABSTRACT && item.type != ITEM_TRANSFER)
-            return bad_item(err, item.type, "inside a presentation context");
-        if (item.length > UID_MAX)
+        bool is_known = item.type == ITEM_ABSTRACT || item.type == ITEM_TRANSFER;
+        if (is_known && item.length > UID_MAX)
             return bad_item(err, item.type, "with a UID of more than 64 characters");
         abstract_syntaxes += item.type == ITEM_ABSTRACT;
         transfer_syntaxes += item.type == ITEM_TRANSFER;
@@ -98,6 +97,12 @@ static bool asks_for_answer(const struct item *identity)
     return (kind == IDENTITY_USER || kind == IDENTITY_USER_AND_PASSCODE) && identity->value[1] == 1;
 }
 
+/* The others are of a later standard and skipped, however many there are (PS3.8 9.3.1 and D.2). */
+static bool is_known_user_item(uint8_t type)
+{
+    return type >= ITEM_MAX_LENGTH && type <= ITEM_IDENTITY;
+}
+
 static int examine_user(struct associate_request *request, const struct item *user,
                         struct error *err)
 {
@@ -109,6 +114,8 @@ static int examine_user(struct associate_request *request, const struct item *us
     while ((more = items_next(&items, &item)) > 0) {
         bool repeats = item.type == ITEM_ROLE || item.type == ITEM_EXTENDED ||
                        item.type == ITEM_COMMON_EXTENDED;
+        if (!is_known_user_item(item.type))
+            continue;
         if (!user_item_fits(&item))
             return bad_item(err, item.type, "whose inner lengths do not add up");
         if (seen[item.type] && !repeats)
@@ -170,6 +177,12 @@ int associate_request_examine(struct associate_request *request, struct error *e
     return examine_items(request, err);
 }
 
+static enum associate_request_result unread(const struct transport *transport)
+{
+    return transport_state(transport) == TRANSPORT_NO_MEMORY ? ASSOCIATE_REQUEST_NO_MEMORY
+                                                             : ASSOCIATE_REQUEST_BROKEN;
+}
+
 enum associate_request_result associate_request_begin(struct associate_request *out,
                                                       size_t *received, struct transport *transport,
                                                       struct error *err)
@@ -178,14 +191,14 @@ enum associate_request_result associate_request_begin(struct associate_request *
     memset(out, 0, sizeof *out);
     *received = 0;
     if (transport_read_exactly(transport, header, 1) != 0)
-        return ASSOCIATE_REQUEST_BROKEN;
+        return unread(transport);
     *received = 1;
     if (header[0] != PDU_ASSOCIATE_RQ) {
         (void)error_set(err, "the first byte is %02X, not that of an A-ASSOCIATE-RQ", header[0]);
         return ASSOCIATE_REQUEST_UNSOUND;
     }
     if (transport_read_exactly(transport, header + 1, sizeof header - 1) != 0)
-        return ASSOCIATE_REQUEST_BROKEN;
+        return unread(transport);
     *received = sizeof header;
     size_t length = big_endian_read(header + 2, 4);
     out->length = PDU_HEADER_LENGTH + length;
@@ -205,16 +218,14 @@ enum associate_request_result associate_request_receive(struct associate_request
                                                         struct error *err)
 {
     request->bytes = malloc(request->length);
-    if (!request->bytes) {
-        (void)error_set(err, "out of memory for an A-ASSOCIATE-RQ");
-        return ASSOCIATE_REQUEST_UNSOUND;
-    }
+    if (!request->bytes)
+        return ASSOCIATE_REQUEST_NO_MEMORY;
     memset(request->bytes, 0, PDU_HEADER_LENGTH);
     request->bytes[0] = PDU_ASSOCIATE_RQ;
     big_endian_write(request->bytes + 2, request->length - PDU_HEADER_LENGTH, 4);
     if (transport_read_exactly(transport, request->bytes + PDU_HEADER_LENGTH,
                                request->length - PDU_HEADER_LENGTH) != 0)
-        return ASSOCIATE_REQUEST_BROKEN;
+        return unread(transport);
     if (associate_request_examine(request, err) != 0)
         return ASSOCIATE_REQUEST_UNSOUND;
     associate_request_condense(request);

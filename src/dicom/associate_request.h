@@ -30,8 +30,9 @@ struct associate_request {
 
 enum associate_request_result {
     ASSOCIATE_REQUEST_SOUND,
-    ASSOCIATE_REQUEST_BROKEN, /* the connection ended, or the deadline passed: transport_state */
-    ASSOCIATE_REQUEST_UNSOUND /* no A-ASSOCIATE-RQ, or one whose lengths lie: reason in err */
+    ASSOCIATE_REQUEST_BROKEN,   /* the connection ended, or the deadline passed: transport_state */
+    ASSOCIATE_REQUEST_UNSOUND,  /* no A-ASSOCIATE-RQ, or one whose lengths lie: reason in err */
+    ASSOCIATE_REQUEST_NO_MEMORY /* none to read it into: not the sender's fault */
 };
 
 /* Reads the PDU's header, which tells its length. `*received` is set to the bytes that came. */

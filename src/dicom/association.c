@@ -48,16 +48,28 @@ static void send_abort(struct arrival_state *state, enum pdu_abort why)
     send_last(state, pdu);
 }
 
+static void send_rejection(struct arrival_state *state, const struct rejection *rejection)
+{
+    uint8_t pdu[PDU_SHORT_LENGTH];
+    atomic_fetch_add(&state->service->counters.rejected, 1);
+    pdu_write_rejection(pdu, rejection);
+    send_last(state, pdu);
+}
+
 static void reject(struct arrival_state *state, const struct rejection *rejection,
                    const char *remedy)
 {
-    uint8_t pdu[PDU_SHORT_LENGTH];
     const char *calling = state->request.calling_ae_title;
-    atomic_fetch_add(&state->service->counters.rejected, 1);
     log_warning("node", "association from %s (%s) rejected: %s", state->arrival->address,
                 calling[0] ? calling : "no AE title", remedy);
-    pdu_write_rejection(pdu, rejection);
-    send_last(state, pdu);
+    send_rejection(state, rejection);
+}
+
+/* The sender may come again: other associations end, and their memory is free. */
+static void reject_for_memory(struct arrival_state *state)
+{
+    ending_log_no_memory(state->arrival->address);
+    send_rejection(state, &REJECTION_LOCAL_LIMIT);
 }
 
 static bool may_be_large(struct arrival_state *state)
@@ -66,14 +78,11 @@ static bool may_be_large(struct arrival_state *state)
         slots_take(&state->service->large, &state->large, state->arrival->address, LARGE_MAX,
                    LARGE_PER_PEER_MAX) == SLOTS_TAKEN)
         return true;
-    uint8_t pdu[PDU_SHORT_LENGTH];
-    atomic_fetch_add(&state->service->counters.rejected, 1);
     log_warning("node",
                 "connection from %s turned away: too many A-ASSOCIATE-RQs of more than 64 KiB at "
                 "once (local limit exceeded); the sender should try again, or propose less",
                 state->arrival->address);
-    pdu_write_rejection(pdu, &REJECTION_LOCAL_LIMIT);
-    send_last(state, pdu);
+    send_rejection(state, &REJECTION_LOCAL_LIMIT);
     return false;
 }
 
@@ -97,6 +106,9 @@ static bool receive_request(struct arrival_state *state)
     case ASSOCIATE_REQUEST_BROKEN:
         ending_log_no_request(state->arrival->address, transport_state(state->transport),
                               received > 0, state->arrival->config->dicom.association_timeout_ms);
+        return false;
+    case ASSOCIATE_REQUEST_NO_MEMORY:
+        reject_for_memory(state);
         return false;
     case ASSOCIATE_REQUEST_UNSOUND:
         break;
@@ -149,12 +161,26 @@ static bool admit(struct arrival_state *state)
     return admitted;
 }
 
+/* While the connection stands it is not the sender that gave up: its request was found sound, and
+ * dcmtk has other names for memory that it did not get. */
 static void log_unaccepted(const struct arrival_state *state, const struct error *why)
 {
-    log_warning("node",
-                "association from %s (%s) broke while it was accepted: %s; look whether the sender "
-                "gave up waiting, and at its log",
-                state->arrival->address, state->request.calling_ae_title, why->text);
+    bool stands = transport_state(state->transport) == TRANSPORT_OPEN;
+    log_warning("node", "association from %s (%s) broke while it was accepted: %s; %s",
+                state->arrival->address, state->request.calling_ae_title, why->text,
+                stands ? "look whether the bridge is short of memory"
+                       : "look whether the sender gave up waiting, and at its log");
+}
+
+/* An association that was admitted and did not come to stand; `failed` is dul.h's. */
+static void give_up(struct arrival_state *state, int failed, const struct error *why)
+{
+    atomic_fetch_add(&state->service->counters.aborted, 1);
+    if (failed == DUL_NO_MEMORY)
+        ending_log_no_memory(state->arrival->address);
+    else
+        log_unaccepted(state, why);
+    send_abort(state, PDU_ABORT_BY_USER);
 }
 
 /* Lets dcmtk read the request, whose bytes are not needed after. */
@@ -172,25 +198,35 @@ static int take_request(struct arrival_state *state, struct error *err)
     return failed;
 }
 
+/* Reads the request and answers it. */
+static int answer_request(struct arrival_state *state, size_t *accepted, struct error *err)
+{
+    struct conversation *conversation = state->conversation;
+    int failed = take_request(state, err);
+    if (failed)
+        return failed;
+    conversation->context_count =
+        dul_association_contexts(conversation->dul, conversation->contexts);
+    *accepted = negotiate_contexts(conversation->contexts, conversation->context_count,
+                                   conversation->config->dicom.unknown_sop_classes);
+    return dul_association_accept(conversation->dul, conversation->contexts,
+                                  conversation->context_count,
+                                  state->request.asks_for_identity_answer, err);
+}
+
 static bool accept_association(struct arrival_state *state)
 {
     struct conversation *conversation = state->conversation;
-    struct error err = {"out of memory"};
+    struct error err = {""};
+    size_t accepted = 0;
     if (pdu_reader_new(&conversation->pdus, state->transport,
-                       conversation->config->dicom.max_pdu) != 0 ||
-        take_request(state, &err) != 0) {
-        log_unaccepted(state, &err);
-        send_abort(state, PDU_ABORT_BY_USER);
+                       conversation->config->dicom.max_pdu) != 0) {
+        reject_for_memory(state);
         return false;
     }
-    conversation->context_count =
-        dul_association_contexts(conversation->dul, conversation->contexts);
-    size_t accepted = negotiate_contexts(conversation->contexts, conversation->context_count,
-                                         conversation->config->dicom.unknown_sop_classes);
-    if (dul_association_accept(conversation->dul, conversation->contexts,
-                               conversation->context_count, state->request.asks_for_identity_answer,
-                               &err) != 0) {
-        log_unaccepted(state, &err);
+    int failed = answer_request(state, &accepted, &err);
+    if (failed) {
+        give_up(state, failed, &err);
         return false;
     }
     atomic_fetch_add(&state->service->counters.accepted, 1);
@@ -281,7 +317,7 @@ void association_run(struct association_service *service, struct association_arr
     state.service = service;
     state.arrival = arrival;
     if (transport_open(&state.transport, arrival->socket, service->clock) != 0) {
-        log_error("node", "connection from %s closed: out of memory", arrival->address);
+        ending_log_no_memory(arrival->address); /* and it is closed: there is nothing to write by */
     } else if (receive_request(&state)) {
         state.conversation = new_conversation(&state);
         if (state.conversation) {
@@ -289,7 +325,7 @@ void association_run(struct association_service *service, struct association_arr
             dul_association_free(state.conversation->dul);
             pdu_reader_free(state.conversation->pdus);
         } else {
-            log_error("node", "association from %s closed: out of memory", arrival->address);
+            reject_for_memory(&state);
         }
     }
     free(state.conversation);

@@ -104,7 +104,8 @@ class Layer : public DcmTransportLayer
 
 int fail(struct error *err, const char *what, const OFCondition &condition)
 {
-    return error_set(err, "%s: %s", what, condition.text());
+    (void)error_set(err, "%s: %s", what, condition.text());
+    return condition == EC_MemoryExhausted ? DUL_NO_MEMORY : -1;
 }
 
 /* Runs the body; whatever is thrown becomes an error with the result `otherwise`. */
@@ -119,6 +120,19 @@ Result guarded(struct error *err, Result otherwise, Body body) noexcept
         (void)error_set(err, "dcmtk threw an exception of an unknown type");
     }
     return otherwise;
+}
+
+/* The same for what tells short memory from the rest. */
+template <typename Body> int attempted(struct error *err, Body body) noexcept
+{
+    return guarded(err, -1, [&] {
+        try {
+            return body();
+        } catch (const std::bad_alloc &) {
+            (void)error_set(err, "out of memory");
+            return DUL_NO_MEMORY;
+        }
+    });
 }
 
 } // namespace
@@ -185,7 +199,7 @@ extern "C" int dul_association_receive(struct dul_association **out, struct dul_
                                        struct error *err)
 {
     *out = nullptr;
-    return guarded(err, -1, [&] {
+    return attempted(err, [&] {
         dul_association *association = new dul_association{nullptr};
         uint32_t pdu = max_pdu < PDU_MIN ? PDU_MIN : max_pdu > PDU_MAX ? PDU_MAX : max_pdu;
         OFCondition condition;
@@ -282,7 +296,7 @@ extern "C" int dul_association_accept(struct dul_association *association,
                                       const struct presentation_context *contexts, size_t count,
                                       bool identity_answer, struct error *err)
 {
-    return guarded(err, -1, [&] {
+    return attempted(err, [&] {
         T_ASC_Parameters *params = association->handle->params;
         OFCondition condition = EC_Normal;
         for (size_t i = 0; i < count && condition.good(); i++)

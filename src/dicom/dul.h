@@ -14,6 +14,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#define DUL_NO_MEMORY (-2) /* of what fails with a negative number: memory was short */
+
 struct dul_network;     /* dcmtk's network handle */
 struct dul_association; /* dcmtk's association handle */
 
@@ -26,7 +28,8 @@ void dul_network_close(struct dul_network *network);
 enum sop_class_kind dul_sop_class_kind(const char *uid);
 
 /* Lets dcmtk take the A-ASSOCIATE-RQ, which the transport replays, from the connection. The
- * transport stays the caller's and must outlive the association. `max_pdu` in bytes. */
+ * transport stays the caller's and must outlive the association. `max_pdu` in bytes. Returns
+ * 0, -1 or DUL_NO_MEMORY. */
 int dul_association_receive(struct dul_association **out, struct dul_network *network,
                             struct transport *transport, uint32_t max_pdu, struct error *err);
 void dul_association_free(struct dul_association *association);
@@ -35,7 +38,8 @@ void dul_association_free(struct dul_association *association);
 size_t dul_association_contexts(struct dul_association *association,
                                 struct presentation_context out[PRESENTATION_CONTEXTS_MAX]);
 
-/* Sends the A-ASSOCIATE-AC with the results, and an answer to user identity negotiation if told. */
+/* Sends the A-ASSOCIATE-AC with the results, and an answer to user identity negotiation if told.
+ * Returns 0, -1 or DUL_NO_MEMORY. */
 int dul_association_accept(struct dul_association *association,
                            const struct presentation_context *contexts, size_t count,
                            bool identity_answer, struct error *err);

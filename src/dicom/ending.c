@@ -8,7 +8,10 @@
 
 #include <stdio.h>
 
+#define MEMORY_REMEDY "give the bridge more memory, or lower dicom.max_associations"
+
 struct ending {
+    enum log_level level;
     char what[ERROR_TEXT_MAX + 64];
     const char *remedy; /* null: none is needed */
 };
@@ -56,6 +59,11 @@ static void describe_transport(struct ending *ending, const struct conversation 
         what = "closed by the peer without release";
         ending->remedy = "look whether the sender was stopped or crashed";
         break;
+    case TRANSPORT_NO_MEMORY:
+        what = "aborted by us, out of memory";
+        ending->remedy = MEMORY_REMEDY;
+        ending->level = LOG_LEVEL_ERROR;
+        break;
     case TRANSPORT_OPEN:
     case TRANSPORT_BROKEN:
         what = "broken by the network or reset by the peer";
@@ -70,9 +78,11 @@ static void describe(struct ending *ending, const struct conversation *conversat
 {
     const char *what = "released";
     ending->remedy = NULL;
+    ending->level = LOG_LEVEL_WARNING;
     switch (event) {
     case PDU_EVENT_PDV: /* never an end */
     case PDU_EVENT_RELEASE:
+        ending->level = LOG_LEVEL_INFO;
         break;
     case PDU_EVENT_ABORT:
         what = "aborted by the peer";
@@ -117,13 +127,18 @@ void ending_log(const struct conversation *conversation, enum pdu_event event,
     char instance[UID_SIZE + 128];
     describe(&ending, conversation, event, err);
     describe_instance(instance, sizeof instance, conversation);
-    log_write(ending.remedy ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO, "node",
+    log_write(ending.level, "node",
               "association %llu from %s (%s) %s%s: %llu stored, %llu refused, %llu echoes%s%s",
               (unsigned long long)conversation->peer.id, conversation->peer.peer_address,
               conversation->peer.calling_ae_title, ending.what, instance,
               (unsigned long long)conversation->stored, (unsigned long long)conversation->refused,
               (unsigned long long)conversation->echoes, ending.remedy ? "; " : "",
               ending.remedy ? ending.remedy : "");
+}
+
+void ending_log_no_memory(const char *address)
+{
+    log_error("node", "connection from %s given up: out of memory; " MEMORY_REMEDY, address);
 }
 
 /* No whole request came. One that opens a connection and closes it, as a check of its health does,

@@ -9,6 +9,9 @@
 void ending_log(const struct conversation *conversation, enum pdu_event event,
                 const struct error *err);
 
+/* Logs that there was no memory to serve a connection. */
+void ending_log_no_memory(const char *address);
+
 /* Logs how a connection ended from which no whole A-ASSOCIATE-RQ came; `begun`: but some of it. */
 void ending_log_no_request(const char *address, enum transport_state ended, bool begun,
                            int64_t association_timeout_ms);

@@ -1,4 +1,5 @@
-/* The items of an A-ASSOCIATE PDU (PS3.8 9.3.2): type, length and value, nested in lists. Pure. */
+/* The items of an A-ASSOCIATE PDU (PS3.8 9.3.2): type, length and value, nested in lists; and the
+ * numbers of all PDUs, which are big endian. Pure. */
 #ifndef AURABRIDGE_DICOM_ITEMS_H
 #define AURABRIDGE_DICOM_ITEMS_H
 
@@ -32,6 +33,7 @@ struct items { /* what is left of a list of items */
     size_t left;
 };
 
+/* `bytes`: 1 to 4. */
 size_t big_endian_read(const uint8_t *at, size_t bytes);
 void big_endian_write(uint8_t *at, size_t value, size_t bytes);
 

@@ -4,6 +4,7 @@
 #include "aurabridge/node.h"
 
 #include "association.h"
+#include "ending.h"
 #include "listener.h"
 
 #include "aurabridge/log.h"
@@ -86,16 +87,12 @@ static void reap(struct node *node)
     }
 }
 
-/* Last resort when even the waiting places are taken: the answer is sent unasked. */
-static void turn_away(struct node *node, int descriptor, const char *address)
+/* Last resort when even the waiting places are taken, or memory is: the answer is sent unasked. */
+static void turn_away(struct node *node, int descriptor)
 {
     uint8_t pdu[PDU_SHORT_LENGTH], dropped[4096];
     pdu_write_rejection(pdu, &REJECTION_LOCAL_LIMIT);
     atomic_fetch_add(&node->service.counters.rejected, 1);
-    log_warning("node",
-                "connection from %s turned away: too many connections wait with no association; "
-                "look for senders that connect and stay silent, or release and do not close",
-                address);
     if (send(descriptor, pdu, sizeof pdu, MSG_DONTWAIT | MSG_NOSIGNAL) == (ssize_t)sizeof pdu &&
         shutdown(descriptor, SHUT_WR) == 0) {
         /* What lies unread would turn the close into a reset that overtakes the answer. */
@@ -134,10 +131,20 @@ static struct connection *new_connection(struct node *node, int descriptor, cons
 static void serve(struct node *node, int descriptor, const char *address)
 {
     struct connection *connection = new_connection(node, descriptor, address);
-    if (!connection || slots_take(&node->service.pending, &connection->arrival.pending, address,
-                                  PENDING_MAX, PENDING_PER_PEER_MAX) != SLOTS_TAKEN) {
+    if (!connection) {
+        ending_log_no_memory(address);
+        turn_away(node, descriptor);
+        return;
+    }
+    if (slots_take(&node->service.pending, &connection->arrival.pending, address, PENDING_MAX,
+                   PENDING_PER_PEER_MAX) != SLOTS_TAKEN) {
         free(connection);
-        turn_away(node, descriptor, address);
+        log_warning("node",
+                    "connection from %s turned away: too many connections wait with no "
+                    "association; look for senders that connect and stay silent, or release and "
+                    "do not close",
+                    address);
+        turn_away(node, descriptor);
         return;
     }
     /* Held until the thread is on record, so that it cannot end before. */
@@ -149,7 +156,9 @@ static void serve(struct node *node, int descriptor, const char *address)
         node->live++;
     (void)pthread_mutex_unlock(&node->lock);
     if (code != 0) {
-        log_error("node", "no thread for the connection from %s: %s; raise the limit of tasks",
+        log_error("node",
+                  "no thread for the connection from %s: %s; raise the limit of tasks, or give the "
+                  "bridge more memory",
                   address, strerror(code));
         slots_release(&node->service.pending, &connection->arrival.pending);
         config_release(connection->arrival.config);

@@ -4,6 +4,8 @@
  */
 #include "pdu.h"
 
+#include "items.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -22,17 +24,6 @@ struct pdu_reader {
     size_t at, length; /* in body: what is taken, what is there */
     uint8_t body[];
 };
-
-static uint32_t read_u32(const uint8_t *at)
-{
-    return (uint32_t)at[0] << 24 | (uint32_t)at[1] << 16 | (uint32_t)at[2] << 8 | at[3];
-}
-
-static void write_u32(uint8_t *at, size_t value)
-{
-    for (int i = 0; i < 4; i++)
-        at[i] = (uint8_t)(value >> (24 - 8 * i));
-}
 
 int pdu_reader_new(struct pdu_reader **out, struct transport *transport, uint32_t max_pdu)
 {
@@ -63,12 +54,12 @@ int pdu_examine(const uint8_t *body, size_t length, struct error *err)
     while (length > 0) {
         if (length < PDV_HEADER_LENGTH)
             return error_set(err, "a P-DATA-TF ends inside the header of a PDV");
-        uint32_t pdv_length = read_u32(body);
+        size_t pdv_length = big_endian_read(body, 4);
         if (pdv_length < PDV_LENGTH_MIN || pdv_length > length - 4)
-            return error_set(err, "a PDV claims %u bytes, its P-DATA-TF has %zu for it", pdv_length,
-                             length - 4);
-        body += 4 + (size_t)pdv_length;
-        length -= 4 + (size_t)pdv_length;
+            return error_set(err, "a PDV claims %zu bytes, its P-DATA-TF has %zu for it",
+                             pdv_length, length - 4);
+        body += 4 + pdv_length;
+        length -= 4 + pdv_length;
     }
     return 0;
 }
@@ -78,7 +69,7 @@ bool pdu_take_pdv(struct pdu_reader *reader, struct pdv *out)
     if (reader->at == reader->length)
         return false;
     const uint8_t *pdv = reader->body + reader->at;
-    size_t length = read_u32(pdv);
+    size_t length = big_endian_read(pdv, 4);
     out->context_id = pdv[4];
     out->is_command = pdv[5] & CONTROL_COMMAND;
     out->is_last = pdv[5] & CONTROL_LAST;
@@ -94,10 +85,10 @@ static enum pdu_event fault(struct pdu_reader *reader, enum pdu_abort why)
     return PDU_EVENT_FAULT;
 }
 
-static enum pdu_event read_data(struct pdu_reader *reader, uint32_t length, struct error *err)
+static enum pdu_event read_data(struct pdu_reader *reader, size_t length, struct error *err)
 {
     if (length > reader->capacity) {
-        (void)error_set(err, "a P-DATA-TF claims %u bytes, more than the %zu that were agreed",
+        (void)error_set(err, "a P-DATA-TF claims %zu bytes, more than the %zu that were agreed",
                         length, reader->capacity);
         return fault(reader, PDU_ABORT_INVALID_PARAMETER);
     }
@@ -109,11 +100,11 @@ static enum pdu_event read_data(struct pdu_reader *reader, uint32_t length, stru
     return PDU_EVENT_PDV;
 }
 
-static enum pdu_event read_release(struct pdu_reader *reader, uint32_t length, struct error *err)
+static enum pdu_event read_release(struct pdu_reader *reader, size_t length, struct error *err)
 {
     uint8_t reserved[SHORT_BODY_LENGTH];
     if (length != sizeof reserved) {
-        (void)error_set(err, "an A-RELEASE-RQ claims %u bytes instead of 4", length);
+        (void)error_set(err, "an A-RELEASE-RQ claims %zu bytes instead of 4", length);
         return fault(reader, PDU_ABORT_INVALID_PARAMETER);
     }
     return transport_read_exactly(reader->transport, reserved, sizeof reserved) == 0
@@ -127,7 +118,7 @@ enum pdu_event pdu_read(struct pdu_reader *reader, struct error *err)
     reader->at = reader->length = 0;
     if (transport_read_exactly(reader->transport, header, sizeof header) != 0)
         return PDU_EVENT_ENDED;
-    uint32_t length = read_u32(header + 2);
+    size_t length = big_endian_read(header + 2, 4);
     switch (header[0]) {
     case PDU_P_DATA_TF:
         return read_data(reader, length, err);
@@ -151,8 +142,8 @@ int pdu_send_command(struct transport *transport, uint8_t context_id, const void
                      size_t length, struct error *err)
 {
     uint8_t prefix[PDV_PREFIX_LENGTH] = {PDU_P_DATA_TF};
-    write_u32(prefix + 2, PDV_HEADER_LENGTH + length);
-    write_u32(prefix + PDU_HEADER_LENGTH, PDV_LENGTH_OF(length));
+    big_endian_write(prefix + 2, PDV_HEADER_LENGTH + length, 4);
+    big_endian_write(prefix + PDU_HEADER_LENGTH, PDV_LENGTH_OF(length), 4);
     prefix[PDU_HEADER_LENGTH + 4] = context_id;
     prefix[PDU_HEADER_LENGTH + 5] = CONTROL_COMMAND | CONTROL_LAST;
     transport_cork(transport);

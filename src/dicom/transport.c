@@ -167,7 +167,7 @@ size_t transport_read(struct transport *transport, void *out, size_t length)
         if (length >= DIRECT_READ_MIN)
             return receive(transport, out, length);
         if (!transport->buffer && !(transport->buffer = malloc(READ_BUFFER_SIZE))) {
-            transport->state = TRANSPORT_BROKEN;
+            transport->state = TRANSPORT_NO_MEMORY;
             return 0;
         }
         transport->buffered_at = 0;
@@ -253,6 +253,8 @@ void transport_linger(struct transport *transport)
     free(transport->buffer);
     transport->buffer = NULL;
     transport->buffered_at = transport->buffered_end = 0;
+    if (transport->state == TRANSPORT_NO_MEMORY)
+        transport->state = TRANSPORT_OPEN;
     if (shutdown(transport->socket, SHUT_WR) != 0)
         return;
     while (total < LINGER_BYTES_MAX) {

@@ -15,10 +15,11 @@ struct transport;
 /* Why reading or writing came to an end; TRANSPORT_OPEN while it has not. */
 enum transport_state {
     TRANSPORT_OPEN,
-    TRANSPORT_CLOSED, /* by the peer */
-    TRANSPORT_BROKEN, /* by the network */
-    TRANSPORT_LATE,   /* the deadline passed */
-    TRANSPORT_WOKEN   /* the wake descriptor became readable: the node stops */
+    TRANSPORT_CLOSED,   /* by the peer */
+    TRANSPORT_BROKEN,   /* by the network */
+    TRANSPORT_LATE,     /* the deadline passed */
+    TRANSPORT_WOKEN,    /* the wake descriptor became readable: the node stops */
+    TRANSPORT_NO_MEMORY /* none to read into: not the peer's fault; writing still works */
 };
 
 /* Takes the connected socket: it is closed by transport_close, or here on failure. `clock` must
@@ -55,7 +56,8 @@ void transport_cork(struct transport *transport);
 int transport_flush(struct transport *transport);
 
 /* Says that nothing more will be written and waits, within the deadline, for the peer to close, so
- * that the last PDU is not lost to a reset. What had been read ahead is dropped. */
+ * that the last PDU is not lost to a reset. What had been read ahead is dropped. Takes no memory,
+ * so it works after TRANSPORT_NO_MEMORY. */
 void transport_linger(struct transport *transport);
 
 #endif

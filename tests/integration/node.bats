@@ -274,7 +274,7 @@ PY
     # Seven of eight places are taken: no association may be for longer than 60 s.
     send --echo --associations 7 --hold 60 > held 2>&1 3>&- &
     sender=$!
-    wait_until grep -q 'aborted by us, nothing came for .*1 echoes' log
+    wait_until grep -q 'aborted by us, nothing came for .* while slots are short.*1 echoes' log
     kill "$sender"
 }
 

@@ -182,6 +182,12 @@ static void test_user_items(void)
          "12345678901234567",
          21, -1},
         {"\x51\0\0", 3, -1},
+        {"\x53\0\0\4\0\1\0\1\x53\0\0\4\0\1\0\1", 16, -1},
+        /* What the standard of today does not know is skipped, repeated or not. */
+        {"\x59\0\0\1a\x59\0\0\1b", 10, 0},
+        {"\xFF\0\0\0\x51\0\0\4\0\0\x40\0\xFF\0\0\0", 16, 0},
+        {"\x50\0\0\0\x50\0\0\0", 8, 0},
+        {"\xFF\0\0\1", 4, -1},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         struct pdu pdu;
@@ -191,6 +197,49 @@ static void test_user_items(void)
         put_user(&pdu, rows[i].bytes, rows[i].length);
         expect(&pdu, rows[i].result, "");
     }
+}
+
+static void test_items_are_counted_that_are_known(void)
+{
+    static uint8_t unknown[4 * 2048];
+    static uint8_t known[8 * 1025];
+    struct pdu pdu;
+    for (size_t i = 0; i < sizeof unknown; i += 4)
+        unknown[i] = 0x7F;
+    for (size_t i = 0; i < sizeof known; i += 8) {
+        known[i] = 0x57;
+        known[i + 3] = 4; /* two empty UIDs */
+    }
+    start(&pdu);
+    put_application(&pdu);
+    put_context(&pdu, 1, "1.2", "1.3");
+    size_t length = pdu.length;
+    put_user(&pdu, unknown, sizeof unknown);
+    expect(&pdu, 0, "");
+    pdu.length = length;
+    put_user(&pdu, known, sizeof known - 8);
+    expect(&pdu, 0, "");
+    pdu.length = length;
+    put_user(&pdu, known, sizeof known);
+    expect(&pdu, -1, "too many items inside");
+}
+
+static void test_unknown_items_of_a_context_are_skipped(void)
+{
+    struct pdu pdu;
+    char long_text[2 * 65];
+    memset(long_text, '1', sizeof long_text);
+    start(&pdu);
+    put_application(&pdu);
+    put_header(&pdu, 0x20, 4 + 7 + 2 * 4 + sizeof long_text + 7);
+    put(&pdu, (const uint8_t[]){1, 0, 0, 0}, 4);
+    put_text(&pdu, 0x30, "1.2");
+    put_header(&pdu, 0x41, sizeof long_text);
+    put(&pdu, long_text, sizeof long_text);
+    put_header(&pdu, 0x41, 0);
+    put_text(&pdu, 0x40, "1.3");
+    put_user(&pdu, max_length_item, sizeof max_length_item);
+    expect(&pdu, 0, "");
 }
 
 static void test_identity_is_noted(void)
@@ -262,6 +311,36 @@ static void test_condensed_to_what_is_used(void)
     associate_request_drop(&request);
 }
 
+/* Types that mean something inside a presentation context alone. */
+static void test_user_information_keeps_its_own_items_alone(void)
+{
+    struct pdu full, wanted;
+    struct associate_request request;
+    struct error err;
+    static const char user[] = "\x30\0\0\3"
+                               "1.2"
+                               "\x40\0\0\3"
+                               "1.3"
+                               "\x51\0\0\4\0\0\x40\0"
+                               "\x10\0\0\0\x20\0\0\0\x50\0\0\0";
+    start(&full);
+    put_application(&full);
+    put_context(&full, 1, "1.2", "1.3");
+    put_user(&full, user, sizeof user - 1);
+    CU_ASSERT_EQUAL_FATAL(examine(&full, &request, &err), 0);
+    associate_request_condense(&request);
+
+    start(&wanted);
+    put_application(&wanted);
+    put_context(&wanted, 1, "1.2", "1.3");
+    put_user(&wanted, max_length_item, sizeof max_length_item);
+    wanted.data[4] = (uint8_t)((wanted.length - 6) >> 8);
+    wanted.data[5] = (uint8_t)(wanted.length - 6);
+    CU_ASSERT_EQUAL_FATAL(request.length, wanted.length);
+    CU_ASSERT_EQUAL(memcmp(request.bytes, wanted.data, wanted.length), 0);
+    associate_request_drop(&request);
+}
+
 /* dcmtk loses the memory of a request that it gives up. */
 static void test_a_context_without_transfer_syntax_is_refused(void)
 {
@@ -297,8 +376,11 @@ static CU_TestInfo cases[] = {SUITE_CASE(test_a_sound_request_passes),
                               SUITE_CASE(test_any_prefix_is_refused),
                               SUITE_CASE(test_lying_items_are_refused),
                               SUITE_CASE(test_user_items),
+                              SUITE_CASE(test_items_are_counted_that_are_known),
+                              SUITE_CASE(test_unknown_items_of_a_context_are_skipped),
                               SUITE_CASE(test_identity_is_noted),
                               SUITE_CASE(test_condensed_to_what_is_used),
+                              SUITE_CASE(test_user_information_keeps_its_own_items_alone),
                               SUITE_CASE(test_a_context_without_transfer_syntax_is_refused),
                               SUITE_CASE(test_singular_items),
                               CU_TEST_INFO_NULL};

@@ -153,6 +153,7 @@ static void test_pdvs_fill_their_pdu(void)
         {"\x80\0\0\0\1\0", 6, -1},
         {"\xFF\xFF\xFF\xFC\1\0", 6, -1},
         {"\x7F\xFF\xFF\xFF\1\0", 6, -1},
+        {"\0\1\0\2\1\0", 6, -1}, /* all four bytes count */
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         uint8_t *exact = malloc(rows[i].length); /* so that a sanitizer sees one byte more */
