@@ -62,6 +62,7 @@ int bridge_open(struct bridge **out, struct config *config, const struct clock *
         return error_set(err, "the system refuses a condition variable");
     }
     atomic_store(&bridge->reroute_due, true); /* the map may have changed while nobody ran */
+    (void)clock_change_seen(&bridge->ageing, clock_wall_ms(clock), clock_monotonic_ms(clock));
     reception_init(bridge);
     if (open_stores(bridge, err) != 0) {
         bridge_free(bridge);

@@ -1,7 +1,8 @@
 /* When the wall clock is set. What is due is noted by it, so that it means the same after a
  * restart; a clock that ran ahead (a machine that came up in 2036 and then asked for the time)
  * leaves studies that are due in years. Those are brought back; nothing else is touched. A clock
- * that is set forward makes things due early at worst, which is a supplement more. */
+ * that is set forward makes things due early, which is a supplement more. What has gone by its age
+ * does not come back, so that housekeeping.c waits for a clock that is left alone. */
 #include "bridge_state.h"
 
 #include "aurabridge/log.h"
@@ -51,14 +52,23 @@ int clock_change_repair(struct bridge *bridge, struct error *err)
     return failed;
 }
 
-void clock_change_watch(struct bridge *bridge, struct time_watch *watch)
+int64_t clock_change_seen(struct time_watch *watch, int64_t wall_ms, int64_t monotonic_ms)
 {
-    int64_t difference = clock_wall_ms(bridge->clock) - clock_monotonic_ms(bridge->clock);
+    int64_t difference = wall_ms - monotonic_ms;
     int64_t change = difference - watch->difference_ms;
     bool was_set = watch->begun && (change > NOTABLE_MS || change < -NOTABLE_MS);
+    if (was_set || !watch->begun)
+        watch->since_ms = monotonic_ms;
     watch->begun = true;
     watch->difference_ms = difference;
-    if (!was_set)
+    return was_set ? change : 0;
+}
+
+void clock_change_watch(struct bridge *bridge, struct time_watch *watch)
+{
+    int64_t change =
+        clock_change_seen(watch, clock_wall_ms(bridge->clock), clock_monotonic_ms(bridge->clock));
+    if (change == 0)
         return;
     log_warning("clock", "the machine's clock was set by %" PRId64 " s", change / 1000);
     struct error err;
