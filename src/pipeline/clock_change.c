@@ -9,8 +9,8 @@
 
 #include <inttypes.h>
 
-#define NOTABLE_MS          30000
-#define LONGEST_RETRY_IN_MS (24LL * 3600 * 1000) /* no server's Retry-After is heeded longer */
+#define NOTABLE_MS             30000
+#define LONGEST_RETRY_AFTER_MS (3600LL * 1000) /* no server is heeded longer */
 
 struct repair {
     struct bridge *bridge;
@@ -19,6 +19,14 @@ struct repair {
     unsigned moved;
     struct error *err;
 };
+
+/* Nothing is put off for longer, by backoff or by a server, so that it is due by a clock that ran
+ * ahead. What that put off less stays, and comes late by this at most. */
+static int64_t longest_delay(const struct config *config)
+{
+    int64_t ceiling_ms = config->upload.retry_ceiling_ms;
+    return (ceiling_ms > LONGEST_RETRY_AFTER_MS ? ceiling_ms : LONGEST_RETRY_AFTER_MS) + NOTABLE_MS;
+}
 
 static int repair_one(void *context, const struct ledger_study *study)
 {
@@ -31,7 +39,7 @@ static int repair_one(void *context, const struct ledger_study *study)
                               repair->now + assembler_quiet_period(study, repair->config),
                               "the clock was set", false, repair->err);
     else if (study_state_is_in_flight(study->state) &&
-             study->retry_at_ms > repair->now + LONGEST_RETRY_IN_MS)
+             study->retry_at_ms > repair->now + longest_delay(repair->config))
         failed = ledger_study_retry(ledger, study->id, repair->err);
     else
         return 0;

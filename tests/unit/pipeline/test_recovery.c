@@ -271,6 +271,35 @@ static void test_retry_of_a_clock_that_ran_ahead_is_due(void)
     bench_close(&bench);
 }
 
+/* A clock that ran hours ahead: what no delay of ours reaches is due, and nothing else. */
+static void test_retry_is_late_by_a_delay_at_most(void)
+{
+    enum { MINUTE = 60000, HOUR = 60 * MINUTE };
+    static const struct {
+        int64_t ceiling_ms, in_ms;
+        bool is_due;
+    } rows[] = {
+        {10 * MINUTE, 10 * HOUR, true}, {10 * MINUTE, HOUR + MINUTE, true},
+        {10 * MINUTE, HOUR, false},     {24 * HOUR, 24 * HOUR + MINUTE, true},
+        {24 * HOUR, 24 * HOUR, false},  {24 * HOUR, HOUR + MINUTE, false},
+    };
+    static const enum study_state way[] = {STUDY_RECEIVING, STUDY_VALIDATING, STUDY_READY};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct bench bench;
+        bench_open(&bench, NULL);
+        (void)SEND(&bench, .sop = "1.2.3.1");
+        struct ledger *ledger = bench.bridge->ledger;
+        for (size_t at = 0; at + 1 < sizeof way / sizeof *way; at++)
+            CU_ASSERT_EQUAL(ledger_advance(ledger, 1, way[at], way[at + 1], "test", &bench.err), 0);
+        int64_t retry_at_ms = atomic_load(&bench.wall_ms) + rows[i].in_ms;
+        CU_ASSERT_EQUAL(ledger_defer(ledger, 1, retry_at_ms, "away", true, &bench.err), 0);
+        bench.bridge->config->upload.retry_ceiling_ms = rows[i].ceiling_ms;
+        CU_ASSERT_EQUAL(clock_change_repair(bench.bridge, &bench.err), 0);
+        CU_ASSERT_EQUAL(bench_study(&bench, 1).retry_at_ms, rows[i].is_due ? 0 : retry_at_ms);
+        bench_close(&bench);
+    }
+}
+
 /* ---- a ledger that was restored, or damaged ---- */
 
 static void run_sql(struct bench *bench, const char *sql)
@@ -501,6 +530,7 @@ static CU_TestInfo cases[] = {
     SUITE_CASE(test_sender_that_was_cut_off_has_a_quiet_period),
     SUITE_CASE(test_validating_goes_on_after_a_restart),
     SUITE_CASE(test_retry_of_a_clock_that_ran_ahead_is_due),
+    SUITE_CASE(test_retry_is_late_by_a_delay_at_most),
     SUITE_CASE(test_only_copy_takes_the_place_of_a_missing_file),
     SUITE_CASE(test_row_without_a_file_takes_the_only_copy),
     SUITE_CASE(test_whole_copy_takes_the_place_of_a_short_file),
