@@ -50,8 +50,13 @@ struct bridge {
  * stops. `*seen` is the caller's memory, 0 at first. */
 void bridge_wait(struct bridge *bridge, uint64_t *seen, int64_t until_ms);
 
-/* Waits until so much time has passed, whatever is due meanwhile, or the bridge stops. */
+/* Waits until so much time has passed, whatever is due or how the clock is set meanwhile, or the
+ * bridge stops. */
 void bridge_pause(struct bridge *bridge, int64_t ms);
+/* Likewise, or `ends` says so when it is asked, after a bridge_wake. Returns whether the time has
+ * passed. */
+bool bridge_pause_unless(struct bridge *bridge, int64_t ms, bool (*ends)(void *context),
+                         void *context);
 
 /* Whether that was a ledger without room to grow. Then reception is closed, which tells it once. */
 bool bridge_met_full_ledger(struct bridge *bridge, int failure);
