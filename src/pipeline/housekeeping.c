@@ -94,13 +94,13 @@ static void tell_early(struct spool *spool, const struct ledger_to_clean *study)
              study->id, size, spool_directory(spool));
 }
 
-static void complain(struct housekeeping *keeping, int64_t study_id, const struct error *err)
+static bool may_complain(struct housekeeping *keeping)
 {
     int64_t now = clock_monotonic_ms(keeping->bridge->clock);
     if (now < keeping->complain_ms)
-        return;
+        return false;
     keeping->complain_ms = now + HOUSEKEEPING_EVERY_MS;
-    log_error("housekeeping", "files of S%" PRId64 " stay: %s", study_id, err->text);
+    return true;
 }
 
 /* Removes copies that nobody needs until `wanted` bytes should have come back: some file systems
@@ -111,15 +111,18 @@ static void make_room(struct housekeeping *keeping, uint64_t wanted)
     struct ledger_to_clean at = {.id = 0};
     struct error err;
     uint64_t given = 0;
+    int found = 0;
     while (given < wanted && !atomic_load(&bridge->stopping) &&
-           ledger_next_to_clean(bridge->ledger, &at, INT64_MAX, &err) == 0) {
+           (found = ledger_next_to_clean(bridge->ledger, &at, INT64_MAX, &err)) == 0) {
         if (clean_study(bridge->ledger, bridge->spool, &bridge->stopping, at.id, &err) == 0) {
             tell_early(bridge->spool, &at);
             given += at.bytes;
-        } else {
-            complain(keeping, at.id, &err);
+        } else if (may_complain(keeping)) {
+            log_error("housekeeping", "files of S%" PRId64 " stay: %s", at.id, err.text);
         }
     }
+    if (found != 0 && found != LEDGER_NOT_FOUND && may_complain(keeping))
+        log_error("housekeeping", "files of completed studies stay: %s", err.text);
 }
 
 static void clean_old(struct bridge *bridge, int64_t before_ms)
