@@ -248,7 +248,9 @@ const struct schema_key schema_keys[] = {
      .least = "0",
      .most = "3650d",
      .text = "How long the instances of a completed study stay on disk. When space is short, they "
-             "go earlier, oldest first."},
+             "go earlier, oldest first. A clock that is wrong tells a wrong age: nothing is old in "
+             "the first hour after a start, or after the machine's clock was set (or for as long "
+             "as is given here, where that is shorter)."},
     {.path = "retention.receipts",
      .type = VALUE_DURATION,
      .offset = IN_CONFIG(retention.receipts_ms),
@@ -256,7 +258,8 @@ const struct schema_key schema_keys[] = {
      .least = "0",
      .most = "3650d",
      .text = "How long a completed study stays known, and its receipt: sending it again is "
-             "acknowledged and uploads nothing. At least `retention.completed`."},
+             "acknowledged and uploads nothing. At least `retention.completed`. The hour "
+             "of `retention.completed` holds here too."},
 
     /* Destinations. They stand before the map, which names them. */
     {.path = "destinations",

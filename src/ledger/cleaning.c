@@ -9,6 +9,12 @@ struct search {
     int64_t before_ms;
 };
 
+static bool is_behind(const struct ledger_to_clean *next, const struct ledger_to_clean *at)
+{
+    return next->changed_ms != at->changed_ms ? next->changed_ms > at->changed_ms
+                                              : next->id > at->id;
+}
+
 static int find_next(struct ledger *ledger, struct database *database, void *argument,
                      struct error *err)
 {
@@ -28,10 +34,13 @@ static int find_next(struct ledger *ledger, struct database *database, void *arg
         (void)error_set(err, "no study has files that may go");
         return LEDGER_NOT_FOUND;
     }
-    at->id = sqlite3_column_int64(row, 0);
-    at->changed_ms = sqlite3_column_int64(row, 1);
-    at->bytes = row_count(row, 2);
+    struct ledger_to_clean next = {.id = sqlite3_column_int64(row, 0),
+                                   .changed_ms = sqlite3_column_int64(row, 1),
+                                   .bytes = row_count(row, 2)};
     row_done(row);
+    if (!is_behind(&next, at))
+        return database_disorder(err);
+    *at = next;
     return 0;
 }
 
@@ -63,6 +72,11 @@ static int read_files(struct ledger *ledger, struct database *database, void *ar
     for (; found > 0; found = row_next(row, err)) {
         struct ledger_file *file = &page->files[page->count++];
         file->instance_id = sqlite3_column_int64(row, 0);
+        if (file->instance_id <= page->after_id) {
+            row_done(row);
+            return database_disorder(err);
+        }
+        page->after_id = file->instance_id;
         row_text(file->name, sizeof file->name, row, 1);
     }
     return found;

@@ -129,12 +129,14 @@ static int read_page(struct ledger *ledger, struct database *database, void *arg
                        "disposition='stored' ORDER BY id LIMIT ?3",
                        VALUES(INTEGER(page->study_id), INTEGER(page->after), INTEGER(PAGE)), err);
     for (; found > 0; found = row_next(row, err)) {
-        char *line = receipt_line(row, &bytes);
+        int64_t id = sqlite3_column_int64(row, 0);
+        bool is_next = id > page->after;
+        char *line = is_next ? receipt_line(row, &bytes) : NULL;
         if (!line) {
             row_done(row);
-            return error_set(err, "no memory for a receipt");
+            return is_next ? error_set(err, "no memory for a receipt") : database_disorder(err);
         }
-        page->after = sqlite3_column_int64(row, 0);
+        page->after = id;
         page->lines[page->count++] = line;
     }
     return found;

@@ -68,8 +68,9 @@ static int make_headers(struct curl_slist **lines, const struct http_request *re
 {
     char host[HTTP_HOST_SIZE];
     if (http_host_of(host, sizeof host, request->url) != 0)
-        return error_set(err, "cannot call %.100s: it is no http or https URL with a host",
-                         request->url);
+        /* Nothing of it: all of it may be path, which can be a secret. */
+        return error_set(err, "cannot call a URL that is no http or https URL with a host and a "
+                              "port from 1 to 65535");
     int failed = add_raw(lines, "Expect:");
     if (!failed && !has_header(request, "Host"))
         failed = add_line(lines, "Host", host);

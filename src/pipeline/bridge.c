@@ -62,6 +62,7 @@ int bridge_open(struct bridge **out, struct config *config, const struct clock *
         return error_set(err, "the system refuses a condition variable");
     }
     atomic_store(&bridge->reroute_due, true); /* the map may have changed while nobody ran */
+    (void)clock_change_seen(&bridge->ageing, clock_wall_ms(clock), clock_monotonic_ms(clock));
     reception_init(bridge);
     if (open_stores(bridge, err) != 0) {
         bridge_free(bridge);
@@ -143,16 +144,29 @@ void bridge_wait(struct bridge *bridge, uint64_t *seen, int64_t until_ms)
     pthread_mutex_unlock(&bridge->due_lock);
 }
 
-void bridge_pause(struct bridge *bridge, int64_t ms)
+bool bridge_pause_unless(struct bridge *bridge, int64_t ms, bool (*ends)(void *context),
+                         void *context)
 {
     int64_t until = clock_monotonic_ms(bridge->clock) + ms;
     uint64_t seen = 0;
-    while (!atomic_load(&bridge->stopping)) {
+    while (!ends(context)) {
         int64_t left = until - clock_monotonic_ms(bridge->clock);
         if (left <= 0)
-            return;
+            return true;
         bridge_wait(bridge, &seen, clock_wall_ms(bridge->clock) + left);
     }
+    return false;
+}
+
+static bool stops(void *context)
+{
+    struct bridge *bridge = context;
+    return atomic_load(&bridge->stopping);
+}
+
+void bridge_pause(struct bridge *bridge, int64_t ms)
+{
+    (void)bridge_pause_unless(bridge, ms, stops, bridge);
 }
 
 bool bridge_met_full_ledger(struct bridge *bridge, int failure)

@@ -12,6 +12,13 @@
 
 struct delivery; /* delivery.h */
 
+/* What is known of how the wall clock runs; one thread's own. */
+struct time_watch {
+    bool begun;
+    int64_t difference_ms; /* of wall clock and monotonic clock, as last seen */
+    int64_t since_ms;      /* monotonic: since when the clock was not seen to be set */
+};
+
 struct bridge {
     const struct clock *clock;
     struct spool *spool;
@@ -32,7 +39,8 @@ struct bridge {
 
     pthread_t assembler, housekeeper;
     bool assembler_runs, housekeeper_runs;
-    atomic_bool reroute_due; /* the map is new: the assembler looks at unrouted studies again */
+    struct time_watch ageing; /* from the start on: the housekeeper's */
+    atomic_bool reroute_due;  /* the map is new: the assembler looks at unrouted studies again */
 
     pthread_mutex_t deliveries_lock; /* guards the list; never held while workers are joined */
     struct delivery *deliveries;
@@ -42,8 +50,13 @@ struct bridge {
  * stops. `*seen` is the caller's memory, 0 at first. */
 void bridge_wait(struct bridge *bridge, uint64_t *seen, int64_t until_ms);
 
-/* Waits until so much time has passed, whatever is due meanwhile, or the bridge stops. */
+/* Waits until so much time has passed, whatever is due or how the clock is set meanwhile, or the
+ * bridge stops. */
 void bridge_pause(struct bridge *bridge, int64_t ms);
+/* Likewise, or `ends` says so when it is asked, after a bridge_wake. Returns whether the time has
+ * passed. */
+bool bridge_pause_unless(struct bridge *bridge, int64_t ms, bool (*ends)(void *context),
+                         void *context);
 
 /* Whether that was a ledger without room to grow. Then reception is closed, which tells it once. */
 bool bridge_met_full_ledger(struct bridge *bridge, int failure);
@@ -81,10 +94,9 @@ int64_t assembler_quiet_period(const struct ledger_study *study, const struct co
 int recovery_run(struct bridge *bridge, struct error *err);
 
 /* clock_change.c: what is due by the wall clock, when that was set. */
-struct time_watch {
-    bool begun;
-    int64_t difference_ms; /* of wall clock and monotonic clock, as last seen */
-};
+/* By how much it was set since the last look, ms; 0: not by a notable amount, or this is the first
+ * look. */
+int64_t clock_change_seen(struct time_watch *watch, int64_t wall_ms, int64_t monotonic_ms);
 void clock_change_watch(struct bridge *bridge, struct time_watch *watch);
 /* Brings times that the clock as it is now could not have made (a study that is due in a year)
  * back to what they were meant to be. */

@@ -1,15 +1,16 @@
 /* When the wall clock is set. What is due is noted by it, so that it means the same after a
  * restart; a clock that ran ahead (a machine that came up in 2036 and then asked for the time)
  * leaves studies that are due in years. Those are brought back; nothing else is touched. A clock
- * that is set forward makes things due early at worst, which is a supplement more. */
+ * that is set forward makes things due early, which is a supplement more. What has gone by its age
+ * does not come back, so that housekeeping.c waits for a clock that is left alone. */
 #include "bridge_state.h"
 
 #include "aurabridge/log.h"
 
 #include <inttypes.h>
 
-#define NOTABLE_MS          30000
-#define LONGEST_RETRY_IN_MS (24LL * 3600 * 1000) /* no server's Retry-After is heeded longer */
+#define NOTABLE_MS             30000
+#define LONGEST_RETRY_AFTER_MS (3600LL * 1000) /* no server is heeded longer */
 
 struct repair {
     struct bridge *bridge;
@@ -18,6 +19,14 @@ struct repair {
     unsigned moved;
     struct error *err;
 };
+
+/* Nothing is put off for longer, by backoff or by a server, so that it is due by a clock that ran
+ * ahead. What that put off less stays, and comes late by this at most. */
+static int64_t longest_delay(const struct config *config)
+{
+    int64_t ceiling_ms = config->upload.retry_ceiling_ms;
+    return (ceiling_ms > LONGEST_RETRY_AFTER_MS ? ceiling_ms : LONGEST_RETRY_AFTER_MS) + NOTABLE_MS;
+}
 
 static int repair_one(void *context, const struct ledger_study *study)
 {
@@ -30,7 +39,7 @@ static int repair_one(void *context, const struct ledger_study *study)
                               repair->now + assembler_quiet_period(study, repair->config),
                               "the clock was set", false, repair->err);
     else if (study_state_is_in_flight(study->state) &&
-             study->retry_at_ms > repair->now + LONGEST_RETRY_IN_MS)
+             study->retry_at_ms > repair->now + longest_delay(repair->config))
         failed = ledger_study_retry(ledger, study->id, repair->err);
     else
         return 0;
@@ -51,14 +60,23 @@ int clock_change_repair(struct bridge *bridge, struct error *err)
     return failed;
 }
 
-void clock_change_watch(struct bridge *bridge, struct time_watch *watch)
+int64_t clock_change_seen(struct time_watch *watch, int64_t wall_ms, int64_t monotonic_ms)
 {
-    int64_t difference = clock_wall_ms(bridge->clock) - clock_monotonic_ms(bridge->clock);
+    int64_t difference = wall_ms - monotonic_ms;
     int64_t change = difference - watch->difference_ms;
     bool was_set = watch->begun && (change > NOTABLE_MS || change < -NOTABLE_MS);
+    if (was_set || !watch->begun)
+        watch->since_ms = monotonic_ms;
     watch->begun = true;
     watch->difference_ms = difference;
-    if (!was_set)
+    return was_set ? change : 0;
+}
+
+void clock_change_watch(struct bridge *bridge, struct time_watch *watch)
+{
+    int64_t change =
+        clock_change_seen(watch, clock_wall_ms(bridge->clock), clock_monotonic_ms(bridge->clock));
+    if (change == 0)
         return;
     log_warning("clock", "the machine's clock was set by %" PRId64 " s", change / 1000);
     struct error err;

@@ -22,17 +22,16 @@ bool delivery_worker_stops(void *context)
            atomic_load(&worker->delivery->bridge->stopping);
 }
 
-static bool delivery_ends(struct delivery *delivery)
+static bool delivery_ends(void *context)
 {
+    struct delivery *delivery = context;
     return atomic_load(&delivery->stopping) || atomic_load(&delivery->bridge->stopping);
 }
 
-static void sleep_until(struct delivery_worker *worker, int64_t until_ms)
+void delivery_worker_rests(struct delivery_worker *worker)
 {
-    struct bridge *bridge = worker->delivery->bridge;
-    uint64_t seen = 0;
-    while (!delivery_ends(worker->delivery) && clock_wall_ms(bridge->clock) < until_ms)
-        bridge_wait(bridge, &seen, until_ms);
+    struct delivery *delivery = worker->delivery;
+    (void)bridge_pause_unless(delivery->bridge, LOCAL_FAULT_DELAY_MS, delivery_ends, delivery);
 }
 
 /* The ledger took no outcome (a full disk, say): the study is still leased, and nobody else would
@@ -43,7 +42,7 @@ static void give_back(struct delivery_worker *worker, int64_t study_id)
     int failed = -1;
     while (failed && failed != LEDGER_NOT_FOUND && !delivery_ends(worker->delivery)) {
         struct error err;
-        sleep_until(worker, clock_wall_ms(bridge->clock) + LOCAL_FAULT_DELAY_MS);
+        delivery_worker_rests(worker);
         failed = ledger_release_claim(bridge->ledger, study_id, &err);
     }
 }
@@ -83,7 +82,7 @@ static int64_t work_once(struct delivery_worker *worker)
     if (failed && failed != LEDGER_CONFLICT)
         give_back(worker, study.id);
     else if (worker->met_full_disk) /* so would all others, each with a line in the log */
-        sleep_until(worker, clock_wall_ms(bridge->clock) + LOCAL_FAULT_DELAY_MS);
+        delivery_worker_rests(worker);
     return 0;
 }
 

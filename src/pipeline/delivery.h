@@ -50,6 +50,9 @@ void deliveries_pause_of(struct delivery *first, const char *destination,
 /* Whether the worker should leave what it does. */
 bool delivery_worker_stops(void *worker);
 
+/* Some seconds, after a fault of this machine; or until the worker is to end. */
+void delivery_worker_rests(struct delivery_worker *worker);
+
 /* stages.c: runs one stage of a claimed study and records the outcome. Returns 0, or -1 when that
  * could not be recorded. */
 int stage_run(struct delivery_worker *worker, const struct ledger_study *study);

@@ -1,8 +1,8 @@
 /* Housekeeping: one thread that keeps room in the spool. Files of completed studies go after
  * retention.completed, or earlier, oldest first, when space is short; rows after
- * retention.receipts. Deletion is in the reverse order of storing: the ledger says that they are
- * not needed, the files go, the rows go. It also notices when there is room again, and reopens
- * reception. */
+ * retention.receipts. Nothing is old by a clock that was set just now, or not yet. Deletion is in
+ * the reverse order of storing: the ledger says that they are not needed, the files go, the rows
+ * go. It also notices when there is room again, and reopens reception. */
 #include "bridge_state.h"
 
 #include "aurabridge/log.h"
@@ -15,6 +15,9 @@
 #define SPACE_LOOK_EVERY_MS   1000
 #define HOUSEKEEPING_EVERY_MS 60000
 #define FILES_AT_ONCE         128
+/* A machine that comes up years ahead is told the time within minutes; till then all that is
+ * completed would be old. */
+#define CLOCK_SETTLES_MS (3600LL * 1000)
 
 struct cleaning {
     struct ledger *ledger;
@@ -76,7 +79,7 @@ int bridge_clean_study(struct ledger *ledger, struct spool *spool, int64_t study
 
 struct housekeeping {
     struct bridge *bridge;
-    int64_t due_ms;      /* wall clock: when retention is looked at again */
+    int64_t due_ms;      /* monotonic clock: when retention is looked at again */
     int64_t complain_ms; /* monotonic clock: not before, or a file that cannot be removed fills the
                           * log while space is short */
 };
@@ -91,13 +94,13 @@ static void tell_early(struct spool *spool, const struct ledger_to_clean *study)
              study->id, size, spool_directory(spool));
 }
 
-static void complain(struct housekeeping *keeping, int64_t study_id, const struct error *err)
+static bool may_complain(struct housekeeping *keeping)
 {
     int64_t now = clock_monotonic_ms(keeping->bridge->clock);
     if (now < keeping->complain_ms)
-        return;
+        return false;
     keeping->complain_ms = now + HOUSEKEEPING_EVERY_MS;
-    log_error("housekeeping", "files of S%" PRId64 " stay: %s", study_id, err->text);
+    return true;
 }
 
 /* Removes copies that nobody needs until `wanted` bytes should have come back: some file systems
@@ -108,15 +111,18 @@ static void make_room(struct housekeeping *keeping, uint64_t wanted)
     struct ledger_to_clean at = {.id = 0};
     struct error err;
     uint64_t given = 0;
+    int found = 0;
     while (given < wanted && !atomic_load(&bridge->stopping) &&
-           ledger_next_to_clean(bridge->ledger, &at, INT64_MAX, &err) == 0) {
+           (found = ledger_next_to_clean(bridge->ledger, &at, INT64_MAX, &err)) == 0) {
         if (clean_study(bridge->ledger, bridge->spool, &bridge->stopping, at.id, &err) == 0) {
             tell_early(bridge->spool, &at);
             given += at.bytes;
-        } else {
-            complain(keeping, at.id, &err);
+        } else if (may_complain(keeping)) {
+            log_error("housekeeping", "files of S%" PRId64 " stay: %s", at.id, err.text);
         }
     }
+    if (found != 0 && found != LEDGER_NOT_FOUND && may_complain(keeping))
+        log_error("housekeeping", "files of completed studies stay: %s", err.text);
 }
 
 static void clean_old(struct bridge *bridge, int64_t before_ms)
@@ -144,16 +150,27 @@ static void trim(struct bridge *bridge, int64_t before_ms)
                  removed);
 }
 
+/* Whether the clock was left alone for long enough to tell what is so old. */
+static bool may_age(int64_t settled_ms, int64_t retention_ms)
+{
+    return settled_ms >= CLOCK_SETTLES_MS || settled_ms >= retention_ms;
+}
+
 static void keep_retention(struct housekeeping *keeping)
 {
     struct bridge *bridge = keeping->bridge;
-    int64_t now = clock_wall_ms(bridge->clock);
-    if (now < keeping->due_ms && keeping->due_ms <= now + HOUSEKEEPING_EVERY_MS)
+    int64_t monotonic = clock_monotonic_ms(bridge->clock);
+    int64_t now = clock_wall_ms(bridge->clock); /* read once: what is trusted is what is used */
+    (void)clock_change_seen(&bridge->ageing, now, monotonic);
+    if (monotonic < keeping->due_ms)
         return;
-    keeping->due_ms = now + HOUSEKEEPING_EVERY_MS;
+    keeping->due_ms = monotonic + HOUSEKEEPING_EVERY_MS;
+    int64_t settled = monotonic - bridge->ageing.since_ms;
     struct config *config = bridge_config(bridge);
-    clean_old(bridge, now - config->retention.completed_ms);
-    trim(bridge, now - config->retention.receipts_ms);
+    if (may_age(settled, config->retention.completed_ms))
+        clean_old(bridge, now - config->retention.completed_ms);
+    if (may_age(settled, config->retention.receipts_ms))
+        trim(bridge, now - config->retention.receipts_ms);
     config_release(config);
 }
 

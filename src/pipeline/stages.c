@@ -53,16 +53,8 @@ int stage_record_step(struct stage *stage, enum ledger_step step)
 
 bool stage_wait(struct stage *stage, int64_t ms)
 {
-    const struct clock *clock = stage->bridge->clock;
-    int64_t until = clock_monotonic_ms(clock) + (ms > 0 ? ms : 1);
-    uint64_t seen = 0;
-    while (!delivery_worker_stops(stage->worker)) {
-        int64_t left = until - clock_monotonic_ms(clock);
-        if (left <= 0)
-            return true;
-        bridge_wait(stage->bridge, &seen, clock_wall_ms(clock) + left);
-    }
-    return false;
+    return bridge_pause_unless(stage->bridge, ms > 0 ? ms : 1, delivery_worker_stops,
+                               stage->worker);
 }
 
 void stage_answered(struct stage *stage, enum gate_place place)

@@ -154,14 +154,17 @@ static bool says_expired(const struct http_reply *reply)
     return expires_ms < now_ms;
 }
 
+/* Only what can be called is a place to come back to: its host and port are looked at as well. */
 static bool resolve_location(struct exchange *exchange)
 {
     char value[LEDGER_URL_SIZE];
+    char host[sizeof exchange->host];
     if (http_reply_header(&exchange->reply, "Location", value, sizeof value) != 0 ||
         value[0] == '\0')
         return false;
     if (http_resolve_url(exchange->location, sizeof exchange->location, exchange->upload->endpoint,
-                         value) != 0)
+                         value) != 0 ||
+        http_host_of(host, sizeof host, exchange->location) != 0)
         return false;
     return is_https(exchange->location) ||
            strncasecmp(exchange->location, "http://", strlen("http://")) == 0;

@@ -71,6 +71,8 @@ static void judge(const struct http_request *request)
     const char *authorization = fuzz_request_header(request, "Authorization");
     FUZZ_CHECK(authorization && strcmp(authorization, "Bearer " LIFT_TOKEN) == 0);
     FUZZ_CHECK(fuzz_request_header(request, "Tus-Resumable") != NULL);
+    char host[300];
+    FUZZ_CHECK_TEXT(http_host_of(host, sizeof host, request->url) == 0, request->url);
     if (is_https(upload.endpoint))
         FUZZ_CHECK_TEXT(is_https(request->url), request->url);
     if (request->upload)

@@ -123,6 +123,33 @@ static void test_headers_cannot_be_forged(void)
     tear_down(&fixture);
 }
 
+/* Who knows an upload's URL may write to it: no word of it in a text. */
+static void test_bad_url_is_not_told(void)
+{
+    static const char *const urls[] = {"http://127.0.0.1:99999/files/SECRET",
+                                       "http://127.0.0.1:0/files/SECRET",
+                                       "https://a,b/files/SECRET",
+                                       "https:/SECRET",
+                                       "https:///SECRET",
+                                       "ftp://127.0.0.1/SECRET",
+                                       "SECRET",
+                                       "https://SECRET@/",
+                                       "https://127.0.0.1/a b/SECRET"};
+    const struct http_script_step steps[] = {{.status = 0}};
+    struct fixture fixture;
+    set_up(&fixture, steps);
+    for (size_t i = 0; i < sizeof urls / sizeof *urls; i++) {
+        struct http_request request = request_to(&fixture, "HEAD");
+        request.url = urls[i];
+        CU_ASSERT_EQUAL(call(&fixture, &request), -1);
+        CU_ASSERT_EQUAL(fixture.reply.failure, HTTP_LOCAL);
+        CU_ASSERT_FALSE(fixture.reply.sent);
+        CU_ASSERT_PTR_NOT_NULL(strstr(fixture.err.text, "with a host and a port"));
+        CU_ASSERT_PTR_NULL(strstr(fixture.err.text, "SECRET"));
+    }
+    tear_down(&fixture);
+}
+
 /* ---- uploads ---- */
 
 struct source {
@@ -648,6 +675,7 @@ static void test_proxy_that_refuses_the_way(void)
 static CU_TestInfo cases[] = {SUITE_CASE(test_methods),
                               SUITE_CASE(test_fresh_connection),
                               SUITE_CASE(test_headers_cannot_be_forged),
+                              SUITE_CASE(test_bad_url_is_not_told),
                               SUITE_CASE(test_upload),
                               SUITE_CASE(test_upload_starts_over_on_a_dead_connection),
                               SUITE_CASE(test_upload_whose_source_fails),

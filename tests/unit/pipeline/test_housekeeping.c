@@ -256,6 +256,14 @@ static bool is_forgotten(struct bench *bench, unsigned id)
     return ledger_study(bench->bridge->ledger, &study, id, NULL) == LEDGER_NOT_FOUND;
 }
 
+/* With nobody who looks in the middle, to whom the clocks would differ. */
+static void pass_unseen(struct bench *bench, int64_t ms)
+{
+    leave_house(bench);
+    bench_pass(bench, ms);
+    keep_house(bench);
+}
+
 static void test_retention(void)
 {
     struct bench bench;
@@ -263,19 +271,85 @@ static void test_retention(void)
     bench_open(&bench, NULL);
     complete_three(&bench);
     keep_house(&bench);
-    bench_pass(&bench, DAY_MS - HOUR_MS);
+    pass_unseen(&bench, DAY_MS - HOUR_MS);
     look(&bench);
     look(&bench);
     CU_ASSERT_EQUAL(bench_files(&bench, "studies"), 9);
-    bench_pass(&bench, HOUR_MS);
+    pass_unseen(&bench, HOUR_MS);
     look(&bench);
     CU_ASSERT_TRUE(wait_for(has_files, &bench, 0));
     look(&bench);
     CU_ASSERT_EQUAL(bench_study(&bench, 2).instances, 3);
-    bench_pass(&bench, 90 * DAY_MS);
+    pass_unseen(&bench, 90 * DAY_MS);
     look(&bench);
     CU_ASSERT_TRUE(wait_for(is_forgotten, &bench, 2));
     leave_house(&bench);
+    bench_close(&bench);
+}
+
+#define TEN_YEARS_MS (3650 * DAY_MS)
+
+static void set_clock(struct bench *bench, int64_t by_ms)
+{
+    (void)atomic_fetch_add(&bench->wall_ms, by_ms);
+    housekeeping_once(bench->bridge);
+}
+
+static void pass(struct bench *bench, int64_t ms)
+{
+    bench_pass(bench, ms);
+    housekeeping_once(bench->bridge);
+}
+
+/* The machine comes up ten years ahead and is told the time minutes later: nothing was ever that
+ * old. */
+static void test_clock_that_ran_ahead_ages_nothing(void)
+{
+    struct bench bench;
+    atomic_store(&free_bytes, PLENTY);
+    bench_open(&bench, NULL);
+    complete_three(&bench);
+    bench_stop(&bench);
+    (void)atomic_fetch_add(&bench.wall_ms, TEN_YEARS_MS);
+    bench_start(&bench, NULL);
+    pass(&bench, 0);
+    pass(&bench, HOUR_MS - 1);
+    CU_ASSERT_EQUAL(bench_files(&bench, "studies"), 9);
+    set_clock(&bench, -TEN_YEARS_MS);
+    pass(&bench, 2 * HOUR_MS);
+    CU_ASSERT_EQUAL(bench_files(&bench, "studies"), 9);
+    /* And while it runs, however long it was right. */
+    set_clock(&bench, TEN_YEARS_MS);
+    pass(&bench, HOUR_MS - 1);
+    CU_ASSERT_EQUAL(bench_files(&bench, "studies"), 9);
+    CU_ASSERT_FALSE(is_forgotten(&bench, 2));
+    /* Nobody sets it back: then it is right, and the machine was off all the time. */
+    pass(&bench, 1);
+    CU_ASSERT_EQUAL(bench_files(&bench, "studies"), 0);
+    CU_ASSERT_TRUE(is_forgotten(&bench, 2));
+    bench_close(&bench);
+}
+
+/* Space is short by any clock; and who keeps nothing, or little, waits for no hour. */
+static void test_what_waits_for_no_clock(void)
+{
+    struct bench bench;
+    atomic_store(&free_bytes, PLENTY);
+    bench_open(&bench, NULL);
+    complete_three(&bench);
+    set_clock(&bench, TEN_YEARS_MS);
+    CU_ASSERT_EQUAL(bench_files(&bench, "studies"), 9);
+    atomic_store(&free_bytes_once, RESERVE + 2 * MARGIN - 1);
+    pass(&bench, 0);
+    CU_ASSERT_EQUAL(bench_files(&bench, "studies"), 6);
+    bench.bridge->config->retention.completed_ms = 0;
+    pass(&bench, 0);
+    CU_ASSERT_EQUAL(bench_files(&bench, "studies"), 0);
+    bench.bridge->config->retention.receipts_ms = 5000;
+    pass(&bench, 4999);
+    CU_ASSERT_FALSE(is_forgotten(&bench, 2));
+    pass(&bench, 1);
+    CU_ASSERT_TRUE(is_forgotten(&bench, 2));
     bench_close(&bench);
 }
 
@@ -305,6 +379,8 @@ static CU_TestInfo cases[] = {SUITE_CASE(test_oldest_first_and_no_more_than_need
                               SUITE_CASE(test_reception_opens_by_itself),
                               SUITE_CASE(test_one_bad_study_holds_up_no_other),
                               SUITE_CASE(test_retention),
+                              SUITE_CASE(test_clock_that_ran_ahead_ages_nothing),
+                              SUITE_CASE(test_what_waits_for_no_clock),
                               SUITE_CASE(test_large_study),
                               CU_TEST_INFO_NULL};
 SUITE_MAIN("pipeline: housekeeping", cases)

@@ -3,6 +3,7 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -309,8 +310,6 @@ static void test_retry_of_a_clock_that_ran_ahead_is_due(void)
     bench_close(&bench);
 }
 
-/* ---- a ledger that was restored, or damaged ---- */
-
 static void run_sql(struct bench *bench, const char *sql)
 {
     char path[160];
@@ -320,6 +319,39 @@ static void run_sql(struct bench *bench, const char *sql)
     CU_ASSERT_EQUAL(sqlite3_exec(database, sql, NULL, NULL, NULL), SQLITE_OK);
     CU_ASSERT_EQUAL(sqlite3_close(database), SQLITE_OK);
 }
+
+/* A clock that ran hours ahead: what no delay of ours reaches is due, and nothing else. */
+static void test_retry_is_late_by_a_delay_at_most(void)
+{
+    enum { MINUTE = 60000, HOUR = 60 * MINUTE };
+    static const struct {
+        int64_t ceiling_ms, in_ms;
+        bool is_due;
+    } rows[] = {
+        {10 * MINUTE, 10 * HOUR, true}, {10 * MINUTE, HOUR + MINUTE, true},
+        {10 * MINUTE, HOUR, false},     {24 * HOUR, 24 * HOUR + MINUTE, true},
+        {24 * HOUR, 24 * HOUR, false},  {24 * HOUR, HOUR + MINUTE, false},
+    };
+    static const enum study_state way[] = {STUDY_RECEIVING, STUDY_VALIDATING, STUDY_READY};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct bench bench;
+        bench_open(&bench, NULL);
+        (void)SEND(&bench, .sop = "1.2.3.1");
+        struct ledger *ledger = bench.bridge->ledger;
+        for (size_t at = 0; at + 1 < sizeof way / sizeof *way; at++)
+            CU_ASSERT_EQUAL(ledger_advance(ledger, 1, way[at], way[at + 1], "test", &bench.err), 0);
+        int64_t retry_at_ms = atomic_load(&bench.wall_ms) + rows[i].in_ms;
+        char sql[80];
+        (void)snprintf(sql, sizeof sql, "UPDATE study SET retry_at_ms=%" PRId64, retry_at_ms);
+        run_sql(&bench, sql);
+        bench.bridge->config->upload.retry_ceiling_ms = rows[i].ceiling_ms;
+        CU_ASSERT_EQUAL(clock_change_repair(bench.bridge, &bench.err), 0);
+        CU_ASSERT_EQUAL(bench_study(&bench, 1).retry_at_ms, rows[i].is_due ? 0 : retry_at_ms);
+        bench_close(&bench);
+    }
+}
+
+/* ---- a ledger that was restored, or damaged ---- */
 
 /* Gives the one file another name of the spool's, as it has when the ledger is older than it. */
 static void rename_only_file(struct bench *bench, char path[600])
@@ -540,6 +572,7 @@ static CU_TestInfo cases[] = {
     SUITE_CASE(test_sender_that_was_cut_off_has_a_quiet_period),
     SUITE_CASE(test_validating_goes_on_after_a_restart),
     SUITE_CASE(test_retry_of_a_clock_that_ran_ahead_is_due),
+    SUITE_CASE(test_retry_is_late_by_a_delay_at_most),
     SUITE_CASE(test_only_copy_takes_the_place_of_a_missing_file),
     SUITE_CASE(test_row_without_a_file_takes_the_only_copy),
     SUITE_CASE(test_whole_copy_takes_the_place_of_a_short_file),

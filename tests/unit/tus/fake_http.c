@@ -171,28 +171,3 @@ int http_reply_header(const struct http_reply *reply, const char *name, char *ou
     }
     return -1;
 }
-
-int http_resolve_url(char *out, size_t size, const char *base, const char *location)
-{
-    int length = 0;
-    if (strstr(location, "://") != NULL) {
-        length = snprintf(out, size, "%s", location);
-    } else {
-        const char *host = strstr(base, "://");
-        const char *path = host != NULL ? strchr(host + 3, '/') : NULL;
-        if (path == NULL)
-            return -1;
-        length = snprintf(out, size, "%.*s%s", (int)(path - base), base, location);
-    }
-    return length < 0 || (size_t)length >= size ? -1 : 0;
-}
-
-int http_host_of(char *out, size_t size, const char *url)
-{
-    const char *host = strstr(url, "://");
-    if (host == NULL)
-        return -1;
-    host += 3;
-    int length = snprintf(out, size, "%.*s", (int)strcspn(host, "/"), host);
-    return length < 0 || (size_t)length >= size ? -1 : 0;
-}

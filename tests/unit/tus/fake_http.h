@@ -1,5 +1,5 @@
 /* http.h played from a script: each step says which request is expected and what comes back. One
- * thread; a struct http_client here is the script.
+ * thread; a struct http_client here is the script. URLs are read by the room's own words.
  */
 #ifndef AURABRIDGE_TESTS_FAKE_HTTP_H
 #define AURABRIDGE_TESTS_FAKE_HTTP_H

@@ -29,6 +29,11 @@ const struct script scripts[] = {
      -1, 0},
     {"location of another scheme", "", 0, 0, 0, false, {OPTIONS, POST(201, TUS
      "Location: file:///etc/passwd\r\n")}, TUS_DESTINATION, "", 0, NOTHING, -1, 0},
+    {"location with a port that is none", "", 0, 0, 0, false, {OPTIONS, POST(201, TUS
+     "Location: http://tus.example:99999/files/secret\r\n")}, TUS_DESTINATION, "", 0, NOTHING, -1,
+     0},
+    {"location with a host that is none", "", 0, 0, 0, false, {OPTIONS, POST(201, TUS
+     "Location: //tus_example,a/files/secret\r\n")}, TUS_DESTINATION, "", 0, NOTHING, -1, 0},
     {"captive portal", "", 0, 0, 0, false, {{"OPTIONS", NO_BODY, HTTP_OK, 200,
      "Content-Type: text/html\r\n", 0}, POST(200, "Content-Type: text/html; charset=utf-8\r\n")},
      TUS_DESTINATION, "", 0, NOTHING, -1, 0},
