@@ -257,7 +257,9 @@ static int connect_to(int *fd, const char *directory, struct error *err)
     int refused = errno;
     (void)close(*fd);
     *fd = -1;
-    (void)error_errno(err, refused, "connecting to %s", address.sun_path);
+    (void)error_errno(err, refused, "%sconnecting to %s",
+                      refused == EACCES ? "run this as root, or as the user of the bridge: " : "",
+                      address.sun_path);
     return refused == ENOENT || refused == ECONNREFUSED ? CONTROL_ABSENT : -1;
 }
 
