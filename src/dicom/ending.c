@@ -84,8 +84,8 @@ static void describe(struct ending *ending, const struct conversation *conversat
     case PDU_EVENT_RELEASE:
         /* While reception is closed, this is the one line that names the sender. */
         if (conversation->refused > 0)
-            ending->remedy = "what was refused has to come again: why stands above, `aurabridge "
-                             "studies` says whether reception is closed";
+            ending->remedy = "what was refused has to come again: why stands above, or at the "
+                             "end of `aurabridge studies`";
         else
             ending->level = LOG_LEVEL_INFO;
         break;
