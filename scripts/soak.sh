@@ -58,7 +58,7 @@ stage() {
 
 fuzz() {
     mkdir -p "build/fuzz-corpus/$1"
-    tests/fuzz/run.sh "build/fuzz/tests/fuzz/fuzz_$1" "${SOAK_FUZZ_SECONDS:-660}" \
+    tests/fuzz/run.sh "build/fuzz/tests/fuzz/fuzz_$1" "${SOAK_FUZZ_SECONDS:-600}" \
         "$PWD/build/fuzz-corpus/$1"
 }
 
@@ -81,7 +81,7 @@ for sanitizer in release asan tsan; do
     stage "dicom_week_$sanitizer" tests/integration/dicom_week.py "$PWD/build/$sanitizer/aurabridge"
 done
 stage fuzz_pdus tests/integration/pdu_fuzz.py --program "$PWD/build/asan/aurabridge" \
-    --seconds "${SOAK_FUZZ_SECONDS:-660}"
+    --seconds "${SOAK_FUZZ_SECONDS:-600}"
 for corpus in tests/fuzz/corpus/*; do
     name=$(basename "$corpus")
     stage "fuzz_$name" fuzz "$name"
