@@ -136,9 +136,11 @@ int config_checks_entries(const struct config *config, struct error *err)
     if (!place)
         place = strstr(why.text, "--set ae_title_map[");
     FUZZ_CHECK_TEXT(place, why.text);
-    unsigned long number = strtoul(strchr(place, '[') + 1, NULL, 10);
+    char *key = NULL; /* behind the number: what follows it may be any text of the file */
+    unsigned long number = strtoul(strchr(place, '[') + 1, &key, 10);
     FUZZ_CHECK_TEXT(number >= 1 && number <= config->entry_count, why.text);
-    if (strstr(place, ".called: unreachable") || strstr(place, ".called: duplicate"))
+    if (strncmp(key, "].called: unreachable", 21) == 0 ||
+        strncmp(key, "].called: duplicate", 19) == 0)
         check_unreachable(config, &config->entries[number - 1], why.text);
     if (err)
         *err = why;
