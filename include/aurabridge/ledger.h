@@ -31,6 +31,11 @@ struct ledger;
 #define LEDGER_NAME_SIZE   128 /* map entry and destination names */
 #define LEDGER_URL_SIZE    2048
 
+/* Reads the whole file and says what is wrong with it: no ledger, of a newer schema, damaged. None
+ * is fine. Changes nothing. Only the holder of the spool's lock may ask. Takes seconds for a
+ * million instances. */
+int ledger_examine(const char *path, struct error *err);
+
 /* Opens the ledger file, making it when absent (0600). A file of a newer schema is refused with a
  * text that says so; an older one is migrated. Only the holder of the spool's lock may open it.
  * ":memory:" is for tests. */

@@ -70,13 +70,20 @@ static int try_spool(const struct checking *checking, struct error *err)
 {
     const struct config *config = checking->config;
     struct spool *spool = NULL;
+    char ledger[FS_PATH_MAX];
     if (checking->daemon_closed.text[0])
         return error_set(err, "the running bridge refuses senders: %s",
                          checking->daemon_closed.text);
-    if (!checking->daemon_runs &&
-        spool_open(&spool, config->spool.directory, config->spool.reserve, err) != 0)
-        return -1;
-    spool_close(spool);
+    if (!checking->daemon_runs) {
+        int failed = spool_open(&spool, config->spool.directory, config->spool.reserve, err);
+        if (!failed)
+            failed = fs_join(ledger, config->spool.directory, "ledger.sqlite", err);
+        if (!failed)
+            failed = ledger_examine(ledger, err);
+        spool_close(spool);
+        if (failed)
+            return -1;
+    }
     return spool_check_directory(config->spool.directory, config->spool.reserve, err);
 }
 

@@ -56,7 +56,11 @@ void ledger_watch_log(struct ledger *ledger);
 
 /* ---- schema.c ---- */
 
-/* Checks that the file is a ledger this version knows, makes or migrates its tables. */
+/* Fails when the file is no ledger, or one that this version does not know. A new file has version
+ * 0. Changes nothing. */
+int schema_read_version(int64_t *out, struct database *database, const char *path,
+                        struct error *err);
+/* The same; then makes or migrates its tables. */
 int schema_prepare(struct database *database, const char *path, struct error *err);
 
 /* ---- study.c ---- */

@@ -105,6 +105,47 @@ int ledger_open(struct ledger **out, const char *path, const struct clock *clock
     return 0;
 }
 
+static int find_damage(struct database *database, const char *path, struct error *err)
+{
+    char verdict[128] = "";
+    sqlite3_stmt *row = NULL;
+    int found = database_query(database, &row, "PRAGMA quick_check(1)", NO_VALUES, err);
+    if (found > 0) {
+        row_text(verdict, sizeof verdict, row, 0);
+        row_done(row);
+    }
+    if (found > 0 && strcmp(verdict, "ok") == 0)
+        return 0;
+    if (found >= 0)
+        (void)error_set(err, "%s", verdict);
+    return error_wrap(err,
+                      "ledger %s is damaged; restore it, or move it away with its -wal: the bridge "
+                      "takes up the files again",
+                      path);
+}
+
+int ledger_examine(const char *path, struct error *err)
+{
+    struct database database = {.handle = NULL};
+    int64_t version = 0;
+    if (access(path, F_OK) != 0 && errno == ENOENT)
+        return 0;
+    /* Not SQLITE_OPEN_READONLY: what a kill has left in the log could not be read then. */
+    int failed = database_open(&database, path, SQLITE_OPEN_READWRITE, err);
+    if (!failed) {
+        (void)sqlite3_db_config(database.handle, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
+        failed = database_run(&database, "PRAGMA query_only=ON;PRAGMA cell_size_check=ON;", err);
+    }
+    if (failed)
+        (void)error_wrap(err, "cannot open ledger %s", path);
+    else
+        failed = schema_read_version(&version, &database, path, err);
+    if (!failed)
+        failed = find_damage(&database, path, err);
+    database_close(&database);
+    return failed ? -1 : 0;
+}
+
 void ledger_close(struct ledger *ledger)
 {
     if (!ledger)

@@ -159,7 +159,8 @@ undo:
     return error_wrap(err, "cannot make the ledger's tables");
 }
 
-int schema_prepare(struct database *database, const char *path, struct error *err)
+int schema_read_version(int64_t *out, struct database *database, const char *path,
+                        struct error *err)
 {
     int64_t application = 0, version = 0, objects = 0, foreign = 0;
     if (database_number(database, &application, "PRAGMA application_id", NO_VALUES, err) < 0 ||
@@ -182,6 +183,15 @@ int schema_prepare(struct database *database, const char *path, struct error *er
     if (version < 0 || foreign > 0)
         return error_set(err, "ledger %s holds things that AuraBridge never made; restore it",
                          path);
+    *out = version;
+    return 0;
+}
+
+int schema_prepare(struct database *database, const char *path, struct error *err)
+{
+    int64_t version = 0;
+    if (schema_read_version(&version, database, path, err) != 0)
+        return -1;
     if (version < SCHEMA_VERSION && migrate(database, version, err) != 0)
         return -1;
     int64_t tables = 0;

@@ -256,3 +256,23 @@ PYTHON
     sandbox_start
     wait_until 20 studies_are cancelled 2
 }
+
+@test "check looks into the ledger, and changes nothing" {
+    sandbox_start
+    bridge_start
+    send "$AURABRIDGE_DICOM"/CT_small.dcm
+    bridge_kill
+    run bridge check
+    [ "$status" -eq 0 ]
+    local before
+    before=$(cat "$WORLD"/spool/ledger.sqlite "$WORLD"/spool/ledger.sqlite-wal | sha256sum)
+    bridge check
+    [ "$(cat "$WORLD"/spool/ledger.sqlite "$WORLD"/spool/ledger.sqlite-wal | sha256sum)" = "$before" ]
+    bridge_start
+    bridge_stop
+    printf '%4096s' ' ' | dd of="$WORLD/spool/ledger.sqlite" bs=4096 seek=2 conv=notrunc status=none
+    run bridge check
+    [ "$status" -eq 1 ]
+    [[ "$output" == *"FAIL  spool"*"ledger.sqlite is damaged; restore it, or move it away"* ]]
+    rm "$WORLD"/spool/ledger.sqlite* # the files are taken up again
+}
