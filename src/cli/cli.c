@@ -9,6 +9,7 @@
 #include "aurabridge/log.h"
 #include "aurabridge/route.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
@@ -127,22 +128,38 @@ int command_load_config_without_secrets(struct config **out, const struct comman
                                        route_check_entries, err);
 }
 
+/* Whether there is a study's folder in it: then a bridge has run. */
+static bool holds_studies(const char *spool)
+{
+    char path[FS_PATH_MAX];
+    bool found = false;
+    if (fs_join(path, spool, "studies", NULL) != 0)
+        return false;
+    DIR *folder = opendir(path);
+    for (struct dirent *entry; folder && !found && (entry = readdir(folder));)
+        found = entry->d_name[0] != '.';
+    if (folder)
+        (void)closedir(folder);
+    return found;
+}
+
 /* A command makes no spool: where there is none, the configuration is not the bridge's. */
 static int spool_must_be_there(const struct config *config, struct error *err)
 {
+    const char *spool = config->spool.directory;
     char ledger[FS_PATH_MAX];
-    if (fs_join(ledger, config->spool.directory, "ledger.sqlite", err) != 0)
+    if (fs_join(ledger, spool, "ledger.sqlite", err) != 0)
         return -1;
-    if (access(config->spool.directory, F_OK) != 0 && errno == ENOENT)
+    if (access(spool, F_OK) != 0 && errno == ENOENT)
         return error_set(err,
                          "there is no spool %s: no bridge has run with this configuration; look at "
                          "spool.directory",
-                         config->spool.directory);
-    if (access(ledger, F_OK) != 0 && errno == ENOENT)
+                         spool);
+    if (access(ledger, F_OK) != 0 && errno == ENOENT && holds_studies(spool))
         return error_set(
             err,
-            "there is no ledger %s: no bridge has run with this configuration, or the "
-            "ledger is lost: restore it, or start the bridge, which takes up the files",
+            "%s is lost, there are studies beside it: restore it, or start the bridge, "
+            "which takes up the files",
             ledger);
     return 0;
 }

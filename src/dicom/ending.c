@@ -82,12 +82,11 @@ static void describe(struct ending *ending, const struct conversation *conversat
     switch (event) {
     case PDU_EVENT_PDV: /* never an end */
     case PDU_EVENT_RELEASE:
+        ending->level = LOG_LEVEL_INFO;
         /* While reception is closed, this is the one line that names the sender. */
         if (conversation->refused > 0)
             ending->remedy = "what was refused has to come again: why stands above, or at the "
                              "end of `aurabridge studies`";
-        else
-            ending->level = LOG_LEVEL_INFO;
         break;
     case PDU_EVENT_ABORT:
         what = "aborted by the peer";

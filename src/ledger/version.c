@@ -31,8 +31,9 @@ static int read_version(struct ledger_version *out, sqlite3_stmt *row,
         return error_set(
             err, "the ledger file is damaged: an instance of study S%" PRId64 " cannot be read",
             out->study_id);
-    out->is_let_go = forgotten_ms != 0 || out->state == STUDY_CANCELLED ||
-                     out->state == STUDY_DISCARDED || out->disposition == INSTANCE_DISCARDED;
+    out->is_let_go = (forgotten_ms != 0 && study_state_is_final(out->state)) ||
+                     out->state == STUDY_CANCELLED || out->state == STUDY_DISCARDED ||
+                     out->disposition == INSTANCE_DISCARDED;
     out->let_go_ms = 0;
     if (out->is_let_go)
         out->let_go_ms = forgotten_ms > changed_ms ? forgotten_ms : changed_ms;

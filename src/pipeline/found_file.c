@@ -44,14 +44,16 @@ struct survey {
 };
 
 /* What was let go is as if it had never come, but says what a file of that time is: left over when
- * a removal failed, or was undone by a power loss. A cancelled study keeps its files. */
+ * a removal failed, or was undone by a power loss. A cancelled or failed study keeps its
+ * files. */
 static void note_let_go(struct survey *survey, const struct bridge *bridge,
                         const struct ledger_version *version, int64_t came_ms)
 {
     if (!version->is_identical)
         return;
-    if (version->state == STUDY_CANCELLED && version->disposition == INSTANCE_STORED &&
-        !spool_has(bridge->spool, version->file_name, version->file_size))
+    bool keeps_file = (version->state == STUDY_CANCELLED || version->state == STUDY_FAILED) &&
+                      version->disposition == INSTANCE_STORED;
+    if (keeps_file && !spool_has(bridge->spool, version->file_name, version->file_size))
         survey->missing = *version;
     else if (came_ms <= version->let_go_ms)
         survey->was_let_go = true;

@@ -54,6 +54,7 @@ struct rows {
     bool has_digest;    /* a row of the same instance and data set */
     bool is_done;       /* such a row belongs to a completed study */
     bool is_superseded; /* such a row was superseded */
+    bool is_let_go;     /* such a row, or its study, was let go by a person */
     bool has_standing;  /* another version of the instance is kept or completed */
 };
 
@@ -73,6 +74,9 @@ static int look_at_instance(void *context, const struct ledger_instance *instanc
         rows->has_digest = true;
         rows->is_done = rows->is_done || done;
         rows->is_superseded = rows->is_superseded || instance->disposition == INSTANCE_SUPERSEDED;
+        /* Final, too: only what is may be forgotten. */
+        rows->is_let_go = rows->is_let_go || study_state_is_final(rows->study.state) ||
+                          instance->disposition == INSTANCE_DISCARDED;
     } else {
         const struct inventory_file *other = inventory_find(&after, instance->file_name);
         rows->has_standing =
@@ -115,7 +119,8 @@ static void check_removed(struct bridge *bridge, const struct damage *damage,
         return;
     if (ledger_studies(bridge->ledger, -1, look_at_study, &rows, NULL) != 0)
         return; /* the rows cannot be read; what they said before is not known either */
-    FUZZ_CHECK_TEXT(rows.is_done || (rows.is_superseded && rows.has_standing), file->name);
+    FUZZ_CHECK_TEXT(rows.is_done || rows.is_let_go || (rows.is_superseded && rows.has_standing),
+                    file->name);
 }
 
 static void check_files(struct bridge *bridge, const struct damage *damage)

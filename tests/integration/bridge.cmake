@@ -23,3 +23,7 @@ aurabridge_world_test(audit integration)
 aurabridge_world_test(delivery_tus integration)
 aurabridge_world_test(memory release)
 aurabridge_world_test(pressure integration)
+
+# The longest begin first, so that none of them is left alone at the end.
+set_tests_properties(integration_bridge integration_files integration_regressions
+  integration_bad_week integration_pressure integration_audit PROPERTIES COST 200)

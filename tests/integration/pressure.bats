@@ -89,7 +89,7 @@ patient_has() { # COUNT TEXT
     [ -z "$(find "$WORLD/spool/incoming" -type f)" ]
     [ "$(logged 'reception is closed: .* free, and 24.0 MiB are its reserve: .* until more than 40.0 MiB are free; free disk space')" = 1 ]
     [ "$(logged 'refused instance .* with A700')" = 0 ] # one for each association is enough
-    [ "$(logged 'warning node: association .* [1-9][0-9]* refused, .*what was refused has to come again')" -ge 1 ]
+    [ "$(logged 'info    node: association .* [1-9][0-9]* refused, .*what was refused has to come again')" -ge 1 ]
     [[ "$(bridge studies)" == *"reception is closed: the spool $WORLD/spool has"* ]]
     [[ "$(studies_query .reception_closed)" == *"are its reserve"* ]]
     run bridge check

@@ -274,5 +274,10 @@ PYTHON
     run bridge check
     [ "$status" -eq 1 ]
     [[ "$output" == *"FAIL  spool"*"ledger.sqlite is damaged; restore it, or move it away"* ]]
-    rm "$WORLD"/spool/ledger.sqlite* # the files are taken up again
+    rm "$WORLD"/spool/ledger.sqlite*
+    run bridge studies
+    [ "$status" -eq 1 ]
+    [[ "$output" == *"ledger.sqlite is lost, there are studies beside it"* ]]
+    bridge_start # the files are taken up again
+    wait_until 20 studies_are completed 1
 }
