@@ -461,6 +461,27 @@ static void test_file_survives_a_damaged_index(void)
     bench_close(&bench);
 }
 
+/* In a damaged ledger the row of one instance names the file of another: that one stays. */
+static void test_mending_removes_no_file_of_another_instance(void)
+{
+    struct bench bench;
+    char other[600];
+    bench_open(&bench, NULL);
+    (void)SEND(&bench, .sop = "1.2.3.1");
+    only_file(&bench, other);
+    (void)SEND(&bench, .sop = "1.2.3.2");
+    bench_stop(&bench);
+    run_sql(&bench,
+            "DROP INDEX instance_file;UPDATE instance SET file_name=(SELECT file_name FROM "
+            "instance WHERE sop_instance_uid='1.2.3.1'),file_size=7 WHERE "
+            "sop_instance_uid='1.2.3.2';CREATE INDEX instance_file ON instance(file_name) WHERE "
+            "file_name IS NOT NULL");
+    bench_start(&bench, NULL); /* finds the file of 1.2.3.2 without a row */
+    CU_ASSERT_EQUAL(access(other, F_OK), 0);
+    CU_ASSERT_EQUAL(bench_files(&bench, "studies"), 2);
+    bench_close(&bench);
+}
+
 /* `keep_first` drops what comes second because the first one is there. */
 static void test_nothing_is_dropped_for_a_version_that_is_missing(void)
 {
@@ -564,6 +585,7 @@ static CU_TestInfo cases[] = {
     SUITE_CASE(test_damaged_entry_does_not_stop_the_bridge),
     SUITE_CASE(test_missing_or_short_file_quarantines),
     SUITE_CASE(test_resend_takes_the_place_of_a_lost_file),
+    SUITE_CASE(test_mending_removes_no_file_of_another_instance),
     SUITE_CASE(test_released_after_a_loss_meets_the_drop_rules),
     SUITE_CASE(test_resend_without_row_takes_the_place_of_a_lost_file),
     SUITE_CASE(test_leftovers_of_what_was_let_go_are_removed),
