@@ -33,8 +33,8 @@ run() {
     local name=$1
     shift
     echo "== ctest in build/$name $*"
-    # One more than there are processors: the long ones wait more than they work.
-    (cd "build/$name" && ctest --output-on-failure -j "$(($(nproc) + 1))" "$@")
+    # Twice as many as there are processors: the long ones wait more than they work.
+    (cd "build/$name" && ctest --output-on-failure -j "$(($(nproc) * 2))" "$@")
 }
 
 export ASAN_OPTIONS=detect_stack_use_after_return=1:strict_string_checks=1
