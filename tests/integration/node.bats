@@ -47,6 +47,7 @@ teardown() {
 
 # Starts the node with harness options; sets PORT.
 start_node() {
+    : > out # or the port of the one before may be read
     "$NODE_HARNESS" bridge.yaml kept "$@" > out 2> log 3>&- &
     NODE=$!
     wait_until grep -q '^port ' out
