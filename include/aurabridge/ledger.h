@@ -258,7 +258,11 @@ int ledger_other_patient(struct ledger *ledger, bool *differs, int64_t study_id,
  * *left_id is its id, or 0. */
 int ledger_study_release(struct ledger *ledger, int64_t id, const char *patient_id,
                          int64_t *left_id, struct error *err);
-/* Asks the worker to stop; ledger_advance to cancelled is done by whoever holds the study. */
+/* Whether Aurabox may have heard of the upload, and not yet of its end. Pure. */
+bool ledger_upload_is_announced(const struct ledger_upload *upload);
+/* Asks the worker to stop; ledger_advance to cancelled is done by whoever holds the study. One that
+ * nobody holds and Aurabox has not heard of is cancelled at once. LEDGER_CONFLICT when it is final.
+ */
 int ledger_study_request_cancel(struct ledger *ledger, int64_t id, struct error *err);
 /* failed, cancelled → ready with a fresh upload, or, when it was cancelled before it had passed
  * validation, → validating; a study in flight → due at once. Else, and where a later upload has

@@ -152,8 +152,8 @@ static int cancel(struct order *order, struct error *err)
         return -1;
     if (is_refused(&study))
         return cancel_refused(order, &study, err);
-    bool is_announced = study.upload.step != STEP_NONE && study.upload.step != STEP_ERROR_DONE;
-    bool returns = study.state == STUDY_QUARANTINED && is_announced; /* to its worker, for this */
+    /* It goes back to its worker, who tells Aurabox. */
+    bool returns = study.state == STUDY_QUARANTINED && ledger_upload_is_announced(&study.upload);
     bool has_worker = study.state == STUDY_READY || study.state == STUDY_PACKAGING ||
                       study.state == STUDY_UPLOADING || returns;
     if (has_worker && no_worker_comes(order->target, &study))

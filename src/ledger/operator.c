@@ -133,10 +133,9 @@ int ledger_study_release(struct ledger *ledger, int64_t id, const char *patient_
     return 0;
 }
 
-/* Whether Aurabox has heard of its upload, and not yet of its end. */
-static bool is_announced(const struct ledger_study *study)
+bool ledger_upload_is_announced(const struct ledger_upload *upload)
 {
-    return study->upload.step != STEP_NONE && study->upload.step != STEP_ERROR_DONE;
+    return upload->step != STEP_NONE && upload->step != STEP_ERROR_DONE;
 }
 
 static int request_cancel(struct ledger *ledger, struct database *database, void *argument,
@@ -151,7 +150,7 @@ static int request_cancel(struct ledger *ledger, struct database *database, void
         return conflict(err, &row.study, "there is nothing to cancel");
     /* Nobody works on it, and nobody has to be told: it needs no worker, whom a paused destination
      * would let wait. */
-    wish->has_changed = row.lease_until_ms == 0 && !is_announced(&row.study) &&
+    wish->has_changed = row.lease_until_ms == 0 && !ledger_upload_is_announced(&row.study.upload) &&
                         study_state_allows(row.study.state, STUDY_CANCELLED);
     if (wish->has_changed)
         return study_change(ledger, database, &wish->change, &row, STUDY_CANCELLED,
@@ -260,7 +259,7 @@ static int discard(struct ledger *ledger, struct database *database, void *argum
     if (failed)
         return failed;
     bool is_over = study_state_is_final(row.study.state);
-    bool is_known_there = !is_over && is_announced(&row.study);
+    bool is_known_there = !is_over && ledger_upload_is_announced(&row.study.upload);
     if (study_state_allows(row.study.state, STUDY_DISCARDED) && !is_known_there)
         return study_change(ledger, database, &wish->change, &row, STUDY_DISCARDED, wish->text,
                             err);

@@ -1,4 +1,5 @@
-/* Files and their rows: which the spool may hold, which may go, and the removal of old rows.
+/* Files and their rows: which the spool may hold, a row that gets another, and the removal of old
+ * rows.
  * Guarantees that a row goes only when it names no file any more, and that what goes leaves the
  * ledger's total with it. Removes no file itself. */
 #include "receipt.h"
