@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Runs all that shows that nothing is lost, in full: every fault point, kills and power loss, a
 # backlog, the network's and the senders' bad weeks, 30 minutes of blackhole, the fuzzers. As many
-# stages at a time as there are processors; about two hours with two. Prints the figures of each
-# stage and ends with 1 when one failed; the whole output stays in build/soak.
+# stages at a time as there are processors, and as many fuzzers; about two hours with two. Prints the
+# figures of each stage and ends with 1 when one failed; the whole output stays in build/soak.
 #
 #   scripts/soak.sh [STAGE…]      e.g. scripts/soak.sh kills walk_write
 #
@@ -56,15 +56,27 @@ stage() {
     } &
 }
 
+# On what the other stages leave of the processors.
 fuzz() {
     mkdir -p "build/fuzz-corpus/$1"
-    tests/fuzz/run.sh "build/fuzz/tests/fuzz/fuzz_$1" "${SOAK_FUZZ_SECONDS:-600}" \
+    nice -n 19 tests/fuzz/run.sh "build/fuzz/tests/fuzz/fuzz_$1" "${SOAK_FUZZ_SECONDS:-600}" \
         "$PWD/build/fuzz-corpus/$1"
 }
 
-# It waits nearly all the time, so it takes no processor from others.
+fuzz_all() {
+    for corpus in tests/fuzz/corpus/*; do
+        name=$(basename "$corpus")
+        stage "fuzz_$name" fuzz "$name"
+    done
+    wait
+}
+
+# These need no place among the others: the first two wait most of the time.
 stage blackhole tests/integration/bad_week.py "$program" --all --rows blackhole \
     --watch "${SOAK_BLACKHOLE_SECONDS:-1800}"
+stage fuzz_pdus tests/integration/pdu_fuzz.py --program "$PWD/build/asan/aurabridge" \
+    --cpu-seconds "${SOAK_FUZZ_SECONDS:-600}"
+fuzz_all &
 jobs_at_once=$((jobs_at_once + $(jobs -rp | wc -l)))
 
 for kind in open write sync rename unlink mkdir statvfs sqlite connect send receive; do
@@ -79,12 +91,6 @@ stage backlog tests/faults/backlog.py "$program" --studies "${SOAK_STUDIES:-1000
 stage bad_week tests/integration/bad_week.py "$program" --all --watch 10
 for sanitizer in release asan tsan; do
     stage "dicom_week_$sanitizer" tests/integration/dicom_week.py "$PWD/build/$sanitizer/aurabridge"
-done
-stage fuzz_pdus tests/integration/pdu_fuzz.py --program "$PWD/build/asan/aurabridge" \
-    --seconds "${SOAK_FUZZ_SECONDS:-600}"
-for corpus in tests/fuzz/corpus/*; do
-    name=$(basename "$corpus")
-    stage "fuzz_$name" fuzz "$name"
 done
 wait
 

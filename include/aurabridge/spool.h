@@ -96,6 +96,9 @@ void spool_writer_free(struct spool_writer *writer);
 /* Opens a published file for reading. `*fd` is the caller's. */
 int spool_read(int *fd, const struct spool *spool, const char *name, struct error *err);
 
+/* Whether `name`, whatever it is, names a file of this SOP instance. Touches no disk. */
+bool spool_name_is_of(const char *name, const char *sop_instance_uid);
+
 /* Whether a published file is there with `size` bytes. */
 bool spool_has(const struct spool *spool, const char *name, uint64_t size);
 /* Whether it is there, with whatever size. */

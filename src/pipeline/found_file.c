@@ -13,14 +13,10 @@ int found_file_check(const struct spool_found *found, const struct part10_header
                      const struct stored_instance *stored, struct error *err)
 {
     const char *sop_instance_uid = header->request.sop_instance_uid;
-    const char *base = strchr(found->name, '/');
-    size_t length = strlen(sop_instance_uid);
     const struct attributes *values = stored->attributes;
     if (!uid_is_valid(sop_instance_uid) || !uid_is_valid(header->request.sop_class_uid))
         return error_set(err, "its header names no valid SOP class and instance");
-    /* A name of the spool is the UID, a dot and what makes it unique. */
-    if (!base || strncmp(base + 1, sop_instance_uid, length) != 0 || base[1 + length] != '.' ||
-        strchr(base + 1 + length, '.') == strrchr(base + 1 + length, '.'))
+    if (!spool_name_is_of(found->name, sop_instance_uid))
         return error_set(err, "its header is that of instance %s", sop_instance_uid);
     if (strcmp(attributes_get(values, ATTRIBUTE_SOP_INSTANCE_UID), sop_instance_uid) != 0 ||
         strcmp(attributes_get(values, ATTRIBUTE_STUDY_INSTANCE_UID), found->study_instance_uid) !=

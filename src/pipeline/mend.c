@@ -10,17 +10,6 @@
 #include <inttypes.h>
 #include <string.h>
 
-/* By its name, which is the UID, a dot and what makes it unique. */
-static bool is_of_instance(const char *file_name, const char *sop_instance_uid)
-{
-    const char *base = strchr(file_name, '/');
-    size_t length = strlen(sop_instance_uid);
-    if (!base || strncmp(base + 1, sop_instance_uid, length) != 0 || base[1 + length] != '.')
-        return false;
-    const char *ending = strchr(base + 1 + length + 1, '.');
-    return ending && strcmp(ending, ".dcm") == 0;
-}
-
 int mend_row(struct bridge *bridge, const struct mended_row *row,
              const struct ledger_arrival *arrival, struct error *err)
 {
@@ -31,7 +20,7 @@ int mend_row(struct bridge *bridge, const struct mended_row *row,
         return -1;
     /* For good, and before the row lets go of it: what is left of it would be taken for a version
      * of its own at the next start. In a damaged ledger a row may name another instance's. */
-    if (is_of_instance(row->lost, sop_instance_uid) &&
+    if (spool_name_is_of(row->lost, sop_instance_uid) &&
         spool_remove_all(bridge->spool, lost, 1, err) != 0)
         return -1;
     int failed = ledger_file_replaced(bridge->ledger, row->instance_id, row->lost, arrival, err);

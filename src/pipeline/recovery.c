@@ -19,13 +19,14 @@ struct recovery {
     int64_t last_missing_study;
 };
 
-static int remove_unwanted(struct recovery *recovery, const char *name)
+/* A file that cannot be removed is no reason to refuse all senders: the next start judges it as
+ * this one did. */
+static void remove_settled(struct recovery *recovery, const char *name)
 {
-    log_info("recovery",
-             "%s is left over from before its instance was discarded, cancelled or forgotten, and "
-             "is removed",
-             name);
-    return spool_remove_all(recovery->bridge->spool, &name, 1, recovery->err);
+    struct error why;
+    if (spool_remove_all(recovery->bridge->spool, &name, 1, &why) != 0)
+        log_error("recovery", "%s is needed no more and stays, as it cannot be removed: %s", name,
+                  why.text);
 }
 
 static int record_found(struct recovery *recovery, const struct spool_found *found,
@@ -69,19 +70,23 @@ static int record_found(struct recovery *recovery, const struct spool_found *fou
     if (!failed && fate == FOUND_RECORD)
         failed = ledger_instance_received(bridge->ledger, &outcome, &arrival, recovery->err);
     kept_entry_free(&kept);
-    if (!failed && fate == FOUND_UNWANTED)
-        return remove_unwanted(recovery, found->name);
+    if (!failed && fate == FOUND_UNWANTED) {
+        log_info("recovery",
+                 "%s is left over from before its instance was discarded, cancelled or forgotten",
+                 found->name);
+        remove_settled(recovery, found->name);
+    }
     if (failed || fate != FOUND_RECORD)
         return failed ? -1 : 0;
-    if (outcome.superseded_file[0] &&
-        spool_remove(bridge->spool, outcome.superseded_file, recovery->err) != 0)
-        return -1;
+    if (outcome.superseded_file[0])
+        remove_settled(recovery, outcome.superseded_file);
     bool is_needed = true;
     if (mend_by_resend(&is_needed, bridge, &outcome, &arrival, recovery->err) != 0)
         return -1;
-    if (!is_needed)
-        return spool_remove(bridge->spool, found->name, recovery->err);
-    recovery->adopted++;
+    if (is_needed)
+        recovery->adopted++;
+    else
+        remove_settled(recovery, found->name);
     return 0;
 }
 

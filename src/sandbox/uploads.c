@@ -56,14 +56,3 @@ struct upload *uploads_add(struct uploads *uploads, const char *id, struct annou
     uploads->list[uploads->count++] = upload;
     return upload;
 }
-
-void uploads_remove(struct uploads *uploads, struct upload *upload)
-{
-    for (size_t i = 0; i < uploads->count; i++) {
-        if (uploads->list[i] != upload)
-            continue;
-        uploads->list[i] = uploads->list[--uploads->count];
-        upload_free(upload);
-        return;
-    }
-}

@@ -57,7 +57,5 @@ struct upload *uploads_find(const struct uploads *uploads, const char *id);
 /* Makes one, owning `studies` when it succeeds. Null when memory is short or there are too many. */
 struct upload *uploads_add(struct uploads *uploads, const char *id, struct announced_study *studies,
                            size_t study_count);
-/* Takes the newest one out again. */
-void uploads_remove(struct uploads *uploads, struct upload *upload);
 
 #endif

@@ -55,18 +55,31 @@ int spool_name_parse_folder(char study_instance_uid[UID_SIZE], char route_key[RO
     return uid_is_valid(study_instance_uid) ? 0 : -1;
 }
 
-bool spool_name_is_file(const char *file)
+static bool parse_file(char sop_instance_uid[UID_SIZE], const char *file)
 {
     size_t length = strlen(file);
     size_t tail = 1 + 2 * RANDOM_BYTES + strlen(FILE_ENDING);
     if (length <= tail || length - tail > UID_MAX)
         return false;
     const char *random = file + length - tail;
-    char uid[UID_SIZE];
-    memcpy(uid, file, length - tail);
-    uid[length - tail] = '\0';
+    memcpy(sop_instance_uid, file, length - tail);
+    sop_instance_uid[length - tail] = '\0';
     return *random == '.' && strspn(random + 1, "0123456789abcdef") == 2 * RANDOM_BYTES &&
-           strcmp(random + 1 + 2 * RANDOM_BYTES, FILE_ENDING) == 0 && uid_is_valid(uid);
+           strcmp(random + 1 + 2 * RANDOM_BYTES, FILE_ENDING) == 0 &&
+           uid_is_valid(sop_instance_uid);
+}
+
+bool spool_name_is_file(const char *file)
+{
+    char uid[UID_SIZE];
+    return parse_file(uid, file);
+}
+
+bool spool_name_is_of(const char *name, const char *sop_instance_uid)
+{
+    const char *slash = strchr(name, '/');
+    char uid[UID_SIZE];
+    return slash && parse_file(uid, slash + 1) && strcmp(uid, sop_instance_uid) == 0;
 }
 
 int spool_name_check(char folder[STORED_NAME_SIZE], const char *name, struct error *err)

@@ -93,6 +93,12 @@ class Bridge:
         with open(f"/proc/{self.process.pid}/statm") as file:
             return int(file.read().split()[1]) * resource.getpagesize() // 1024
 
+    def cpu_seconds(self):
+        """Of this bridge, while it runs."""
+        with open(f"/proc/{self.process.pid}/stat") as file:
+            user, system = file.read().rsplit(")", 1)[1].split()[11:13]
+        return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
+
     def check_alive(self):
         if self.process.poll() is not None or REPORT.search(self.log_text()):
             raise Failed(f"the bridge ended with {self.process.poll()} or a sanitizer spoke:\n"
@@ -251,6 +257,17 @@ def serve_good_sender(port, instance, acknowledged):
     acknowledged.add(instance.sop_instance)
 
 
+def cpu_seconds_of(who):
+    usage = resource.getrusage(who)
+    return usage.ru_utime + usage.ru_stime
+
+
+def cpu_seconds(bridge=None):
+    """Of the fuzzer, of the bridges that have ended, and of the one that runs."""
+    return (cpu_seconds_of(resource.RUSAGE_SELF) + cpu_seconds_of(resource.RUSAGE_CHILDREN)
+            + (bridge.cpu_seconds() if bridge else 0.0))
+
+
 class Run:
     """Exchanges over several threads, in batches."""
 
@@ -289,7 +306,8 @@ class Run:
     def run(self):
         options = self.options
         end = time.monotonic() + options.seconds
-        while self.next < options.first + options.count and time.monotonic() < end:
+        while (self.next < options.first + options.count and time.monotonic() < end
+               and cpu_seconds(self.bridge) < options.cpu_seconds):
             left = options.first + options.count - self.next
             self.batch(min(options.batch, left))
         peak = self.bridge.resident_kib()
@@ -305,7 +323,7 @@ def fuzz(options):
     while True:
         options.seconds = min(seconds - (time.monotonic() - begin), options.bridge_seconds)
         options.count = count - totals[0]
-        if options.seconds <= 0 or options.count <= 0:
+        if options.seconds <= 0 or options.count <= 0 or cpu_seconds() >= options.cpu_seconds:
             return totals
         bridge = Bridge(options.program)
         try:
@@ -330,12 +348,16 @@ def main():
     parser.add_argument("--seed", type=int, default=None, help="default: the time")
     parser.add_argument("--first", type=int, default=0, help="number of the first exchange")
     parser.add_argument("--count", type=int, default=1 << 62, help="exchanges at most")
-    parser.add_argument("--seconds", type=float, default=30)
+    parser.add_argument("--seconds", type=float, help="default: 30, or no end with --cpu-seconds")
+    parser.add_argument("--cpu-seconds", type=float, default=float("inf"),
+                        help="of this program and the bridge together")
     parser.add_argument("--batch", type=int, default=400, help="exchanges between good senders")
     parser.add_argument("--threads", type=int, default=4)
     parser.add_argument("--bridge-seconds", type=float, default=600, help="then a new bridge")
     parser.add_argument("--print", action="store_true", help="what the exchanges are; sends none")
     options = parser.parse_args()
+    if options.seconds is None:
+        options.seconds = 30 if options.cpu_seconds == float("inf") else float("inf")
     if options.seed is None:
         options.seed = int(time.time())
     if options.print:
@@ -349,7 +371,8 @@ def main():
         print(f"seed {options.seed}, exchanges {first}–{options.first - 1}: {failure}")
         return 1
     print(f"seed {options.seed}: {exchanges} exchanges, {kept} instances kept, "
-          f"{resident} KiB resident")
+          f"{resident} KiB resident, {cpu_seconds():.0f} s of CPU, "
+          f"{cpu_seconds_of(resource.RUSAGE_CHILDREN):.0f} of them the bridge's")
     return 0
 
 

@@ -2,8 +2,10 @@
 #include "bridge_bench.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -15,6 +17,19 @@ static const char ct_alone[] =
     "- {name: ct, called: AURABRIDGE, calling: CT1, destination: main, quiet_period: 5s}\n";
 static const char nobody[] = "- {name: other, called: AURABRIDGE, calling: NOBODY, "
                              "destination: main}\n";
+
+static atomic_bool removals_refused;
+
+int __real_unlink(const char *path);
+int __wrap_unlink(const char *path);
+
+int __wrap_unlink(const char *path)
+{
+    if (!atomic_load(&removals_refused))
+        return __real_unlink(path);
+    errno = EROFS;
+    return -1;
+}
 
 /* As if the power had failed between publication and row. */
 static void lose_ledger(struct bench *bench)
@@ -185,6 +200,18 @@ static void test_resend_without_row_takes_the_place_of_a_lost_file(void)
     bench_close(&bench);
 }
 
+/* Of the only file, with the time at which it came. */
+static void leave_over(struct bench *bench, char copy[640], int64_t came_ms)
+{
+    char path[600];
+    only_file(bench, path);
+    (void)snprintf(copy, 640, "%s", path);
+    memcpy(copy + strlen(copy) - strlen("0123456789abcdef.dcm"), "0123456789abcdef", 16);
+    CU_ASSERT_EQUAL(link(path, copy), 0);
+    const struct timespec came[] = {{.tv_sec = came_ms / 1000}, {.tv_sec = came_ms / 1000}};
+    CU_ASSERT_EQUAL(utimensat(AT_FDCWD, copy, came, 0), 0);
+}
+
 /* A removal that failed, or that a power loss has undone, brings nothing back that a person let go
  * since; what came after that is new. */
 static void test_leftovers_of_what_was_let_go_are_removed(void)
@@ -195,30 +222,52 @@ static void test_leftovers_of_what_was_let_go_are_removed(void)
     } rows[] = {{-60, 0, false}, {60, 0, true}, {60, 120, false}, {180, 120, true}};
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         struct bench bench;
-        char path[600], copy[640];
+        char copy[640];
         struct ledger_study study;
         bench_open(&bench, NULL);
         (void)SEND(&bench, .sop = "1.2.3.1");
-        only_file(&bench, path);
-        (void)snprintf(copy, sizeof copy, "%s", path);
-        memcpy(copy + strlen(copy) - strlen("0123456789abcdef.dcm"), "0123456789abcdef", 16);
-        CU_ASSERT_EQUAL(link(path, copy), 0);
         struct ledger *ledger = bench.bridge->ledger;
-        int64_t discarded_ms = atomic_load(&bench.wall_ms);
+        leave_over(&bench, copy, atomic_load(&bench.wall_ms) + rows[i].came_s * 1000);
         CU_ASSERT_EQUAL(ledger_study_discard(ledger, 1, "test", &bench.err), 0);
         atomic_fetch_add(&bench.wall_ms, rows[i].forgotten_s * 1000);
         if (rows[i].forgotten_s > 0)
             CU_ASSERT_EQUAL(ledger_study_forget(ledger, 1, &bench.err), 0);
         bench_stop(&bench);
-        const struct timespec came[] = {{.tv_sec = discarded_ms / 1000 + rows[i].came_s},
-                                        {.tv_sec = discarded_ms / 1000 + rows[i].came_s}};
-        CU_ASSERT_EQUAL(utimensat(AT_FDCWD, copy, came, 0), 0);
         bench_start(&bench, NULL);
         CU_ASSERT_EQUAL(access(copy, F_OK) == 0, rows[i].is_new);
         CU_ASSERT_EQUAL(ledger_study(bench.bridge->ledger, &study, 2, &bench.err),
                         rows[i].is_new ? 0 : LEDGER_NOT_FOUND);
         bench_close(&bench);
     }
+}
+
+static bool is_known(struct bench *bench, const char *path)
+{
+    bool known = false;
+    const char *name = strstr(path, "/studies/") + strlen("/studies/");
+    CU_ASSERT_EQUAL(ledger_file_is_known(bench->bridge->ledger, name, &known, &bench->err), 0);
+    return known;
+}
+
+/* The only removal of this start fails: who sends does not notice, and the next start is at it. */
+static void test_leftover_that_stays_does_not_stop_the_bridge(void)
+{
+    struct bench bench;
+    char copy[640];
+    bench_open(&bench, NULL);
+    (void)SEND(&bench, .sop = "1.2.3.1");
+    leave_over(&bench, copy, atomic_load(&bench.wall_ms) - 60000);
+    CU_ASSERT_EQUAL(ledger_study_discard(bench.bridge->ledger, 1, "test", &bench.err), 0);
+    bench_stop(&bench);
+    atomic_store(&removals_refused, true);
+    bench_start(&bench, NULL);
+    CU_ASSERT_EQUAL(access(copy, F_OK), 0);
+    CU_ASSERT_FALSE(is_known(&bench, copy));
+    bench_stop(&bench);
+    atomic_store(&removals_refused, false);
+    bench_start(&bench, NULL);
+    CU_ASSERT_EQUAL(access(copy, F_OK), -1);
+    bench_close(&bench);
 }
 
 static void test_half_received_files_go(void)
@@ -370,14 +419,6 @@ static struct ledger_totals totals_of(struct bench *bench)
     struct ledger_totals totals;
     CU_ASSERT_EQUAL(ledger_totals(bench->bridge->ledger, &totals, &bench->err), 0);
     return totals;
-}
-
-static bool is_known(struct bench *bench, const char *path)
-{
-    bool known = false;
-    const char *name = strstr(path, "/studies/") + strlen("/studies/");
-    CU_ASSERT_EQUAL(ledger_file_is_known(bench->bridge->ledger, name, &known, &bench->err), 0);
-    return known;
 }
 
 /* The row names a file that is not there, and the spool has its data set under another name: that
@@ -589,6 +630,7 @@ static CU_TestInfo cases[] = {
     SUITE_CASE(test_released_after_a_loss_meets_the_drop_rules),
     SUITE_CASE(test_resend_without_row_takes_the_place_of_a_lost_file),
     SUITE_CASE(test_leftovers_of_what_was_let_go_are_removed),
+    SUITE_CASE(test_leftover_that_stays_does_not_stop_the_bridge),
     SUITE_CASE(test_half_received_files_go),
     SUITE_CASE(test_foreign_file_is_left_alone),
     SUITE_CASE(test_sender_that_was_cut_off_has_a_quiet_period),
