@@ -153,30 +153,61 @@ static int lay_out(int fd, struct record *record, struct error *err)
     return 0;
 }
 
-static int read_record(int fd, const struct aurabox_limiter *limiter, enum aurabox_bucket bucket,
-                       struct record *record, int64_t now_ms, struct error *err)
+static int read_one(int fd, const struct aurabox_limiter *limiter, enum aurabox_bucket bucket,
+                    struct record *record, bool *is_whole, struct error *err)
 {
-    struct stat status;
     size_t got = 0;
-    if (fstat(fd, &status) != 0)
-        return error_errno(err, errno, "cannot look at the rate limits %s", limiter->path);
-    if (status.st_size == 0)
-        return lay_out(fd, record, err);
     memset(record, 0, sizeof *record);
     if (fs_read_at(fd, record, sizeof *record, sizeof *record * bucket, &got, err) != 0)
         return error_wrap(err, "reading the rate limits %s", limiter->path);
-    if (got == sizeof *record && memcmp(record->magic, MAGIC, sizeof record->magic) == 0 &&
-        window_is_sane(&record->window) && record->crc == record_crc(record))
-        return 0;
+    *is_whole = got == sizeof *record && memcmp(record->magic, MAGIC, sizeof record->magic) == 0 &&
+                window_is_sane(&record->window) && record->crc == record_crc(record);
+    return 0;
+}
+
+/* All that are damaged at the same time, or a study would wait for one after the other. */
+static int mend(int fd, const struct aurabox_limiter *limiter, struct record *record,
+                int64_t now_ms, struct error *err)
+{
     log_warning("aurabox",
                 "the rate limits in %s are damaged; they are begun anew and count as full for "
                 "60 seconds",
                 limiter->path);
-    memset(record, 0, sizeof *record);
-    window_fill(&record->window, now_ms);
     if (ftruncate(fd, (off_t)(sizeof *record * AURABOX_BUCKET_COUNT)) != 0)
         return error_errno(err, errno, "cannot size the rate limits %s", limiter->path);
+    for (unsigned bucket = 0; bucket < AURABOX_BUCKET_COUNT; bucket++) {
+        bool is_whole = false;
+        if (read_one(fd, limiter, (enum aurabox_bucket)bucket, record, &is_whole, err) != 0)
+            return -1;
+        if (is_whole)
+            continue;
+        memset(record, 0, sizeof *record);
+        window_fill(&record->window, now_ms);
+        if (write_record(fd, (enum aurabox_bucket)bucket, record, err) != 0)
+            return -1;
+    }
     return 0;
+}
+
+static int read_record(int fd, const struct aurabox_limiter *limiter, enum aurabox_bucket bucket,
+                       struct record *record, int64_t now_ms, struct error *err)
+{
+    struct stat status;
+    bool is_whole = false;
+    if (fstat(fd, &status) != 0)
+        return error_errno(err, errno, "cannot look at the rate limits %s", limiter->path);
+    if (status.st_size == 0)
+        return lay_out(fd, record, err);
+    if (read_one(fd, limiter, bucket, record, &is_whole, err) != 0)
+        return -1;
+    if (is_whole)
+        return 0;
+    if (mend(fd, limiter, record, now_ms, err) != 0 ||
+        read_one(fd, limiter, bucket, record, &is_whole, err) != 0)
+        return -1;
+    return is_whole ? 0
+                    : error_set(err, "the rate limits %s cannot be written: remove the file",
+                                limiter->path);
 }
 
 /* ---- the steps ---- */

@@ -240,6 +240,28 @@ static void test_damage_counts_as_full_for_a_window(void)
     }
 }
 
+/* A study needs all three, one after the other. Whole ones are not touched. */
+static void test_what_is_damaged_together_is_full_together(void)
+{
+    remove_files();
+    struct aurabox_limiter *limiter = open_limiter();
+    unsigned ticket = 0;
+    now_ms = START_MS;
+    CU_ASSERT_EQUAL(take(limiter, AURABOX_EXCHANGE, &ticket), 0);
+    damage(2); /* cut off in the first record */
+    int64_t wait_ms = take(limiter, AURABOX_EXCHANGE, &ticket);
+    CU_ASSERT(wait_ms > WINDOW_MS - 1000 && wait_ms <= WINDOW_MS + 1);
+    now_ms += wait_ms;
+    CU_ASSERT_EQUAL(take(limiter, AURABOX_EXCHANGE, &ticket), 0);
+    CU_ASSERT_EQUAL(take(limiter, AURABOX_CONFIG, &ticket), 0);
+    CU_ASSERT_EQUAL(take(limiter, AURABOX_LIFECYCLE, &ticket), 0);
+    damage(0); /* in the first record alone */
+    CU_ASSERT(take(limiter, AURABOX_EXCHANGE, &ticket) > 0);
+    CU_ASSERT_EQUAL(take(limiter, AURABOX_CONFIG, &ticket), 0);
+    CU_ASSERT_EQUAL(take(limiter, AURABOX_LIFECYCLE, &ticket), 0);
+    aurabox_limiter_close(limiter);
+}
+
 /* ---- the property ---- */
 
 #define CALLS_MAX 4000
@@ -338,6 +360,7 @@ static CU_TestInfo cases[] = {
     SUITE_CASE(test_server_that_says_wait_closes_the_bucket),
     SUITE_CASE(test_server_that_only_refuses_closes_the_bucket_ever_longer),
     SUITE_CASE(test_damage_counts_as_full_for_a_window),
+    SUITE_CASE(test_what_is_damaged_together_is_full_together),
     SUITE_CASE(test_no_window_holds_more),
     CU_TEST_INFO_NULL};
 
