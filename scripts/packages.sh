@@ -9,7 +9,7 @@ PACKAGES_BUILD="cmake ninja-build gcc g++ pkg-config libdcmtk-dev libcurl4-opens
 PACKAGES_RUNTIME="ca-certificates libdcmtk17 libcurl4 libsqlite3-0 libcjson1 libyaml-0-2
   libmicrohttpd12 libarchive13 libssl3 zlib1g"
 PACKAGES_DEMO="dcmtk python3 ca-certificates"
-PACKAGES_TEST="dcmtk python3 jq libcunit1-dev bats clang-format shellcheck unzip procps openssl"
+PACKAGES_TEST="dcmtk python3 jq libcunit1-dev bats clang-format shellcheck unzip procps openssl curl"
 # A Node.js that is there already, from wherever, will do.
 command -v npm >/dev/null || PACKAGES_TEST="$PACKAGES_TEST nodejs npm"
 PACKAGES_CI="clang libclang-rt-14-dev"
