@@ -9,7 +9,6 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 import unittest
 
 import net_path
@@ -29,13 +28,15 @@ with socket.create_server((sys.argv[1], 0)) as server:
     peer.sendall(found.digest())
     peer.close()
 """
-# Sends standard input, and prints the digest that comes back.
+# Sends standard input, and prints the digest that comes back and how long that took.
 GIVE = """
-import socket, sys
+import socket, sys, time
+content = sys.stdin.buffer.read()
+begun = time.monotonic()
 with socket.create_connection((sys.argv[1], int(sys.argv[2]))) as peer:
-    peer.sendall(sys.stdin.buffer.read())
+    peer.sendall(content)
     peer.shutdown(socket.SHUT_WR)
-    print(peer.recv(32, socket.MSG_WAITALL).hex())
+    print(peer.recv(32, socket.MSG_WAITALL).hex(), time.monotonic() - begun)
 """
 # 500 datagrams at once; how many arrive before a silence of half a second?
 CATCH = """
@@ -66,14 +67,13 @@ def transfer(path, size):
     server = path.popen("right", [sys.executable, "-c", TAKE, path.address["right"]],
                         stdout=subprocess.PIPE, text=True)
     port = server.stdout.readline().strip()
-    begun = time.monotonic()
     done = subprocess.run(path.inside("left", [sys.executable, "-c", GIVE, path.address["right"],
                                                port]),
                           input=content, capture_output=True, check=True, timeout=120)
-    seconds = time.monotonic() - begun
     server.wait()
     server.stdout.close()
-    return done.stdout.decode().strip() == hashlib.sha256(content).hexdigest(), seconds
+    digest, seconds = done.stdout.decode().split()
+    return digest == hashlib.sha256(content).hexdigest(), float(seconds)
 
 
 def counter(path, end, protocol, name):
