@@ -46,6 +46,10 @@ class Unavailable(Exception):
     """This machine cannot have such a path; says why."""
 
 
+class Broken(Exception):
+    """The path was there and has ended."""
+
+
 class Path:
     """One line. `sysctls` are for the left end, over those of Debian."""
 
@@ -62,8 +66,12 @@ class Path:
         self.children = []
 
     def __enter__(self):
-        self.process = subprocess.Popen(self.command, stdin=subprocess.PIPE,
-                                        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        try:
+            self.process = subprocess.Popen(self.command, stdin=subprocess.PIPE,
+                                            stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                                            text=True)
+        except OSError as failure:
+            raise Unavailable(f"the emulator does not start: {failure}") from failure
         line = self.process.stdout.readline()
         if not line:
             said = self.process.stderr.read().strip()
@@ -85,7 +93,8 @@ class Path:
         for child in self.children:
             end_process(child)
         if self.process:
-            self.process.stdin.close()
+            with contextlib.suppress(BrokenPipeError):
+                self.process.stdin.close()
             try:
                 self.process.wait(10)
             except subprocess.TimeoutExpired:
@@ -119,11 +128,14 @@ class Path:
 
     def stats(self):
         """What went over the line so far, and how late the emulator was with it."""
-        self.process.stdin.write("stats\n")
-        self.process.stdin.flush()
+        try:
+            self.process.stdin.write("stats\n")
+            self.process.stdin.flush()
+        except BrokenPipeError:
+            pass
         line = self.process.stdout.readline()
         if not line:
-            raise Unavailable(f"net_delay has ended: {self.process.stderr.read().strip()}")
+            raise Broken(f"net_delay has ended: {self.process.stderr.read().strip()}")
         found = json.loads(line)
         for end in ("left", "right"):
             found[f"device_dropped_{end}"] = self.device_dropped(end)

@@ -97,27 +97,23 @@ class NetPath(unittest.TestCase):
         self.assertGreater(seconds, 2000000 * 8 / 50e6)
 
     def test_lost_segments_are_single_ones_and_the_rest_arrives(self):
+        size, loss, delivered = 3000000, 0.03, {}
         for offload in (True, False):
             with self.subTest(offload=offload), \
-                    Path(PROGRAM, delay_ms=1, loss_percent=3, offload=offload) as path:
-                arrived, _ = transfer(path, 4000000)
+                    Path(PROGRAM, delay_ms=1, loss_percent=loss * 100, offload=offload) as path:
+                arrived, _ = transfer(path, size)
                 stats = path.stats()
                 self.assertTrue(arrived)
                 sent = stats["from_left"]["segments"]
-                self.assertGreater(sent, 4000000 // 1448)  # counted by segments of the line
-                self.assertLess(sent, 2 * 4000000 // 1448)
-                self.assertAlmostEqual(stats["from_left"]["lost"] / sent, 0.03, delta=0.015)
+                self.assertGreater(sent, size // 1448)  # counted by segments of the line
+                self.assertLess(sent, 2 * size // 1448)
+                self.assertAlmostEqual(stats["from_left"]["lost"] / sent, loss, delta=loss / 2)
                 self.assertEqual(counter(path, "right", "Ip", "InHdrErrors"), 0)
                 self.assertEqual(counter(path, "right", "Tcp", "InCsumErrors"), 0)
                 self.assertEqual(stats["refused"] + stats["from_left"]["overflowed"], 0)
-
-    def test_with_offload_many_segments_travel_as_one_packet(self):
-        delivered = {}
-        for offload in (True, False):
-            with Path(PROGRAM, delay_ms=2, offload=offload) as path:
-                self.assertTrue(transfer(path, 4000000)[0])
-                delivered[offload] = path.stats()["delivered"]
-        self.assertLess(delivered[True], delivered[False] / 2)
+                delivered[offload] = stats["delivered"]
+        # Otherwise many of them would never have travelled as one, to be taken apart.
+        self.assertLess(delivered[True], delivered[False] * 0.8)
 
     def test_what_finds_no_room_in_the_queue_is_dropped(self):
         with Path(PROGRAM, delay_ms=1, rate_mbit=8, queue_kib=100) as path:

@@ -2,13 +2,16 @@
 //
 // tus_store.mjs --folder DIR [--host ADDRESS] [--port N]
 //
+// Ends with its standard input, and so with whoever started it.
+//
 // Prints a line of JSON for each event, with the monotonic clock's nanoseconds (`at`), which every
 // process on the machine reads alike: "listening" (url), "first_byte" of each PATCH's body (id,
-// offset), "answered" (method, status, id).
+// offset), "answered" (method, status, id), "finished" when the last byte of an upload is stored and
+// the answer that says so is written (id).
 import http from 'node:http'
 import path from 'node:path'
 import { parseArgs } from 'node:util'
-import { Server } from '@tus/server'
+import { EVENTS, Server } from '@tus/server'
 import { FileStore } from '@tus/file-store'
 
 const { values } = parseArgs({
@@ -23,6 +26,7 @@ const tell = (event, more) =>
   console.log(JSON.stringify({ event, at: Number(process.hrtime.bigint()), ...more }))
 
 const tus = new Server({ path: '/files', datastore: new FileStore({ directory: values.folder }) })
+tus.on(EVENTS.POST_FINISH, (_req, _res, upload) => tell('finished', { id: upload.id }))
 
 // What the parser pushes is what came; a reader of its own would take the bytes from the server.
 function tellFirstByte(req, id) {
@@ -44,6 +48,7 @@ server.requestTimeout = 0
 server.listen(Number(values.port), values.host, () => {
   tell('listening', { url: `http://${values.host}:${server.address().port}/files/` })
 })
+process.stdin.resume().on('end', () => process.exit(0))
 process.on('SIGTERM', () => {
   server.closeAllConnections()
   server.close(() => process.exit(0))

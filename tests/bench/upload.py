@@ -1,10 +1,14 @@
 #!/usr/bin/env python3
 """Uploads: the bridge's Tus driver beside curl and tus-js-client, into the Tus project's own server.
 
-    upload.py --build DIR [loopback] [line] [--rounds 5] [--json FILE]
+    upload.py [--tools DIRECTORY] [--directory WHERE] [--store WHERE] [--json FILE]
+              [--rows loopback,…] [--rounds N] [--quick]
 
-loopback  one archive, all of them on loopback as it is
-line      100 ms round trip at 1 Gbit/s (net_path.py; root): one study; four at once; with 0.1 % loss
+loopback  one archive of 1 GiB, all of them on loopback as it is
+one       the others go over 100 ms round trip at 1 Gbit/s (net_path.py, needs root): one study
+four      four studies at once
+loss      one study, with 0.1 % loss
+buffers   like `one`, with send buffers as an operator may allow them; not by default
 
 Each program says itself how long it took, from its first request to the last answer, the creation of
 the upload included; none is charged for its start. What the server stored is compared with what was
@@ -13,6 +17,7 @@ sent (SHA-256) after every run. Needs node, npm, curl; installs what package-loc
 
 import argparse
 import collections
+import contextlib
 import hashlib
 import json
 import os
@@ -25,8 +30,9 @@ import threading
 import time
 
 from bench_table import (MIB, Column, Failed, Row, alternate, machine, read, status_number,
-                         table, write_json)
-from net_path import LARGE_SEND_BUFFERS, DEBIAN, Loopback, Path, Unavailable, end_process
+                         table, touch_memory, write_json)
+from net_path import (DEBIAN, LARGE_SEND_BUFFERS, Broken, Loopback, Path, Unavailable,
+                      end_process)
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 CLIENT_SECONDS = 600  # then it hangs
@@ -88,7 +94,8 @@ class Store:
     def __enter__(self):
         self.process = self.path.popen(
             "right", ["node", os.path.join(HERE, "tus_store.mjs"), "--folder", self.folder,
-                      "--host", self.path.address["right"]], stdout=subprocess.PIPE, text=True)
+                      "--host", self.path.address["right"]],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         threading.Thread(target=self.listen, daemon=True).start()
         try:
             self.endpoint = self.wait(lambda event: event["event"] == "listening")["url"]
@@ -99,6 +106,7 @@ class Store:
 
     def __exit__(self, *_):
         end_process(self.process)
+        self.process.stdin.close()
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def listen(self):
@@ -290,19 +298,25 @@ class Curl(Sender):
 
 # ---- what is measured ----
 
+def tool(given, name):
+    path = os.path.join(given.tools, name)
+    if not os.access(path, os.X_OK):
+        raise Failed(f"{path} is not there: build Release, or name its directory with --tools")
+    return path
+
+
 class Sizes:
     """MiB of what is uploaded, and the line. The slow peer takes half a minute at most."""
 
     def __init__(self, quick):
         self.loopback, self.one, self.four, self.lossy = (
-            (6, 2, 1, 1) if quick else (1024, 256, 128, 20))
+            (6, 2, 1, 1) if quick else (1024, 256, 128, 48))
         self.line = ({"delay_ms": 5, "rate_mbit": 200} if quick
                      else {"delay_ms": 50, "rate_mbit": 1000})
 
 
 def bridge(given, path, store, files):
-    return Bridge(path, store, files, os.path.join(given.build, "tests", "bench", "upload_send"),
-                  given.directory)
+    return Bridge(path, store, files, tool(given, "upload_send"), given.directory)
 
 
 def archives(given, count, mib):
@@ -328,35 +342,37 @@ def measure_loopback(given, sizes):
         return finish(given, row)
 
 
-def open_line(given, sizes, what, loss_percent=0, sysctls=None):
-    """A path that was seen to have its round trip; and the name of what goes over it."""
-    program = os.path.join(given.build, "tests", "bench", "net_delay")
-    path = Path(program, loss_percent=loss_percent, seed=given.seed, sysctls=sysctls, **sizes.line)
+@contextlib.contextmanager
+def line(given, sizes, what, **options):
+    """A row's name, a path that was seen to have its round trip, and a server at its end. Where the
+    machine cannot have such a path, the row says so and nothing is measured."""
+    path = Path(tool(given, "net_delay"), seed=given.seed, **sizes.line, **options)
     round_trip = 2 * sizes.line["delay_ms"]
-    name = f"upload, {round_trip:g} ms round trip at {sizes.line['rate_mbit']} Mbit/s, {what}"
-    return path, round_trip, name
-
-
-def prove(path, round_trip):
-    """The first byte of a line that has loss may have been lost; the median was not."""
-    found = path.measure()
-    print(f"round trip {found:.2f} ms", file=sys.stderr, flush=True)
-    if found < round_trip:
-        raise Failed(f"the line has a round trip of {found:.2f} ms instead of {round_trip}")
+    row = Row(f"upload, {round_trip:g} ms round trip at {sizes.line['rate_mbit']} Mbit/s, {what}")
+    try:
+        path.__enter__()
+    except Unavailable as why:
+        row.leave_out("all of them", str(why))
+        yield row, None, None
+        return
+    with contextlib.ExitStack() as stack:
+        stack.push(path)
+        found = path.measure()
+        print(f"round trip {found:.2f} ms", file=sys.stderr, flush=True)
+        if found < round_trip:
+            raise Failed(f"the line has a round trip of {found:.2f} ms instead of {round_trip}")
+        yield row, path, stack.enter_context(Store(path, given.store, given.spoil))
 
 
 def measure_one(given, sizes, sysctls=None):
     files = archives(given, 1, sizes.one)
-    path, round_trip, name = open_line(
-        given, sizes, f"{sizes.one} MiB" + (", tcp_wmem 64 MiB" if sysctls else ""),
-        sysctls=sysctls)
-    row = Row(name)
-    with path, Store(path, given.store, given.spoil) as store:
-        prove(path, round_trip)
-        row.add("aurabridge", bridge(given, path, store, files))
-        row.add("tus-js-client, 5 MiB", Peer(path, store, files))
-        row.add("tus-js-client, one PATCH", Peer(path, store, files, chunk=0))
-        row.add("curl, one PATCH", Curl(path, store, files))
+    what = f"{sizes.one} MiB" + (", tcp_wmem 64 MiB" if sysctls else "")
+    with line(given, sizes, what, sysctls=sysctls) as (row, path, store):
+        if path:
+            row.add("aurabridge", bridge(given, path, store, files))
+            row.add("tus-js-client, 5 MiB", Peer(path, store, files))
+            row.add("tus-js-client, one PATCH", Peer(path, store, files, chunk=0))
+            row.add("curl, one PATCH", Curl(path, store, files))
         row.aim("÷ tus-js-client, 5 MiB", "mb_per_second", "aurabridge", "tus-js-client, 5 MiB",
                 **({} if sysctls else {"at_least": 1.4}))
         return finish(given, row)
@@ -364,13 +380,11 @@ def measure_one(given, sizes, sysctls=None):
 
 def measure_four(given, sizes):
     files = archives(given, 4, sizes.four)
-    path, round_trip, name = open_line(given, sizes, f"four of {sizes.four} MiB")
-    row = Row(name)
-    with path, Store(path, given.store, given.spoil) as store:
-        prove(path, round_trip)
-        row.add("aurabridge, four at once", bridge(given, path, store, files))
-        row.add("tus-js-client, 5 MiB", Peer(path, store, files), "one after the other")
-        row.add("tus-js-client, 5 MiB, four at once", Peer(path, store, files, at_once=4))
+    with line(given, sizes, f"four of {sizes.four} MiB") as (row, path, store):
+        if path:
+            row.add("aurabridge, four at once", bridge(given, path, store, files))
+            row.add("tus-js-client, 5 MiB", Peer(path, store, files), "one after the other")
+            row.add("tus-js-client, 5 MiB, four at once", Peer(path, store, files, at_once=4))
         row.aim("÷ tus-js-client, 5 MiB", "mb_per_second", "aurabridge, four at once",
                 "tus-js-client, 5 MiB", at_least=3)
         row.aim("÷ tus-js-client, 5 MiB, four at once", "mb_per_second",
@@ -380,69 +394,75 @@ def measure_four(given, sizes):
 
 def measure_lossy(given, sizes):
     files = archives(given, 1, sizes.lossy)
-    path, round_trip, name = open_line(given, sizes, f"0.1 % loss, {sizes.lossy} MiB", 0.1)
-    row = Row(name)
-    with path, Store(path, given.store, given.spoil) as store:
-        prove(path, round_trip)
-        row.add("aurabridge", bridge(given, path, store, files))
-        row.add("tus-js-client, 5 MiB", Peer(path, store, files))
+    with line(given, sizes, f"0.1 % loss, {sizes.lossy} MiB",
+              loss_percent=0.1) as (row, path, store):
+        if path:
+            row.add("aurabridge", bridge(given, path, store, files))
+            row.add("tus-js-client, 5 MiB", Peer(path, store, files))
         row.aim("÷ tus-js-client, 5 MiB", "mb_per_second", "aurabridge", "tus-js-client, 5 MiB",
                 at_least=10)
         return finish(given, row)
 
 
-def measure(given):
-    """All rows that are asked for."""
-    sizes, rows = Sizes(given.quick), []
-    if "loopback" in given.what:
-        rows.append(measure_loopback(given, sizes))
-    if "line" in given.what:
-        rows += [measure_one(given, sizes), measure_four(given, sizes), measure_lossy(given, sizes)]
-        if given.variants:
-            rows.append(measure_one(given, sizes, LARGE_SEND_BUFFERS))
-    return rows
+MEASURES = {"loopback": measure_loopback, "one": measure_one, "four": measure_four,
+            "loss": measure_lossy,
+            "buffers": lambda given, sizes: measure_one(given, sizes, LARGE_SEND_BUFFERS)}
 
 
-def read_arguments():
-    parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
-    parser.add_argument("what", nargs="*", help="loopback, line; both where none is named")
-    parser.add_argument("--build", required=True, help="a Release build with tests")
-    parser.add_argument("--directory", help="for what is sent; default BUILD/bench")
-    parser.add_argument("--store", help="for what the server stores; default /dev/shm")
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--warm-up", type=int, default=1)
+def parse(arguments):
+    build = os.path.join(HERE, "..", "..", "build")
+    parser = argparse.ArgumentParser(description=__doc__.split("\n\n", 1)[0])
+    parser.add_argument("--tools", default=os.path.join(build, "release", "tests", "bench"))
+    parser.add_argument("--directory", default=os.path.join(build, "bench", "data"),
+                        help="for what is sent; it stays for the next time")
+    parser.add_argument("--store", default=memory_file_system(),
+                        help="for what the server stores; in memory, so that no disk is measured")
+    parser.add_argument("--json", default=os.path.join(build, "bench", "upload.json"))
+    parser.add_argument("--rows", default=",".join(list(MEASURES)[:-1]),
+                        help="of " + ",".join(MEASURES))
+    parser.add_argument("--rounds", type=int, default=5, help="after one that warms up")
     parser.add_argument("--seed", type=int, default=1, help="of the losses")
-    parser.add_argument("--variants", action="store_true",
-                        help="also with send buffers as an operator may set them")
-    parser.add_argument("--json", help="default BUILD/bench/upload.json")
-    parser.add_argument("--quick", action="store_true", help="a few MiB, one round: does it work?")
+    parser.add_argument("--quick", action="store_true",
+                        help="a few MiB, one round: whether it works, no figures")
     parser.add_argument("--spoil", action="store_true",
                         help="change a byte of what is stored: it must be noticed")
-    given = parser.parse_args()
-    given.build = os.path.abspath(given.build)
-    given.directory = given.directory or os.path.join(given.build, "bench")
-    given.store = given.store or ("/dev/shm" if os.access("/dev/shm", os.W_OK) else None)
-    given.json = given.json or os.path.join(given.build, "bench", "upload.json")
-    given.what = given.what or ["loopback", "line"]
-    if not set(given.what) <= {"loopback", "line"}:
-        parser.error(f"unknown part: {' '.join(given.what)}")
+    given = parser.parse_args(arguments)
+    given.tools, given.directory = map(os.path.abspath, (given.tools, given.directory))
+    given.rows, given.warm_up = given.rows.split(","), 1
     if given.quick:
         given.rounds, given.warm_up = 1, 0
+    if unknown := set(given.rows) - set(MEASURES):
+        parser.error(f"no such row: {', '.join(unknown)}")
     return given
 
 
-def main():
-    given = read_arguments()
-    os.makedirs(given.directory, exist_ok=True)
+def memory_file_system():
+    """Where files lie in memory; elsewhere, where temporary ones do."""
+    return "/dev/shm" if os.access("/dev/shm", os.W_OK) else tempfile.gettempdir()
+
+
+def install_peers():
     subprocess.run([os.path.join(HERE, "..", "support", "npm_install.sh"), HERE], check=True)
-    try:
-        rows = measure(given)
-    except (Failed, Unavailable) as failure:
-        sys.exit(f"upload: {failure}")
-    write_json(given.json, "upload", rows, machine(given.directory, ["nodejs", "curl"]),
-               {"quick": given.quick, "seed": given.seed, "line": DEBIAN,
-                "loopback": {name: read(f"/proc/sys/{name}").strip() for name in DEBIAN}})
+
+
+def main():
+    given = parse(sys.argv[1:])
+    os.makedirs(given.directory, exist_ok=True)
+    install_peers()
+    sizes, rows = Sizes(given.quick), []
+    if not given.quick:
+        touch_memory()
+    for name in given.rows:
+        rows.append(MEASURES[name](given, sizes))
+        write_json(
+            given.json, "upload", rows, machine(given.directory, ("nodejs", "curl")),
+            {"rounds": given.rounds, "quick": given.quick, "seed": given.seed, "line": DEBIAN,
+             "loopback": {name: (read(f"/proc/sys/{name}") or "").strip() for name in DEBIAN}})
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        sys.exit(main())
+    except (Failed, Broken) as failed:
+        sys.exit(f"FAILED: {failed}")
