@@ -37,6 +37,7 @@ LIMITS = {"limit, one segment": [], "limit, one segment, early": ["--early"],
           "limit, a segment each, early": ["--each", "8", "--early"],
           "limit, one segment, direct": ["--direct"],
           "limit, a segment each, direct": ["--each", "8", "--direct"]}
+QUICK_LIMITS = ["limit, one segment, early", "limit, a segment each, direct"]
 STORESCU, DCMSEND = "storescu", "dcmsend"
 
 # kind, associations, largest PDU, and at least: ÷ Orthanc, ÷ storescp, ÷ --fork +B, ÷ the limit
@@ -57,6 +58,8 @@ STOCK_COLUMNS = [Column("instances/s", "per_second", spread=True)]
 class Bench:
     def __init__(self, options):
         self.options, self.rows = options, []
+        self.quiet = 0.05 if options.quick else 0.25
+        self.limits = QUICK_LIMITS if options.quick else list(LIMITS)
         parent = os.path.abspath(options.directory)
         os.makedirs(parent, exist_ok=True)
         self.root = tempfile.mkdtemp(prefix="ingest.", dir=parent)
@@ -113,9 +116,10 @@ class Bench:
         sender.stdout.close()
         if sender.wait() != 0 or not line:
             raise Failed(f"the sender failed at {type(node).__name__}")
-        settled = tree.settle()
-        cpu = tree.cpu_seconds() - cpu
+        settled = tree.settle(quiet=self.quiet)
         node.check(read_digests(digests))
+        tree.settle(quiet=self.quiet)  # what it does behind its answers costs, too
+        cpu = tree.cpu_seconds() - cpu
         return figures(json.loads(line), cpu, max(peak, tree.peak_kib()), settled)
 
     def run_stock(self, node, tool, folder, count):
@@ -136,8 +140,8 @@ class Bench:
         try:
             for node in nodes:
                 node.start()
-            alternate(row, **{"rounds": self.options.rounds, **rounds},
-                      shown=[column.figure for column in columns])
+            alternate(row, **{"rounds": self.options.rounds, "warm_up": self.options.warm_up,
+                              **rounds}, shown=[column.figure for column in columns])
         finally:
             for node in nodes:
                 node.stop()
@@ -164,7 +168,7 @@ class Bench:
         kind, associations, pdu, least = ROWS[name]
         row = Row(f"{kind} {SIZES[kind] // 1024} KiB, {associations} association"
                   + "s" * (associations > 1) + f", PDUs of {pdu // 1024} KiB")
-        limits = list(LIMITS) if least[3] else []
+        limits = self.limits if least[3] else []
         nodes = self.fill_row(row, name, ["aurabridge", "orthanc", "storescp", "fork", *limits],
                               kind, associations, pdu, self.options.instances)
         ours = TITLES["aurabridge"]
@@ -287,8 +291,9 @@ def parse(arguments):
     options.rows, options.peers = options.rows.split(","), options.peers.split(",")
     if options.huge and "huge" not in options.rows:
         options.rows.append("huge")
+    options.warm_up = 1
     if options.quick:
-        options.rounds, options.instances = 1, QUICK_INSTANCES
+        options.rounds, options.warm_up, options.instances = 2, 0, QUICK_INSTANCES
     unknown = set(options.rows) - set(names)
     if unknown:
         parser.error(f"no such row: {', '.join(unknown)}")
