@@ -119,9 +119,10 @@ class Row:
         return contender.median(figure) if contender else None
 
 
-def alternate(row, rounds=5, warm_up=1, before=None, log=None):
+def alternate(row, rounds=5, warm_up=1, before=None, log=None, shown=None):
     """Runs the row's contenders in turn, `warm_up` rounds and then `rounds`. `before()` is called
     ahead of each run, by default sync: what one wrote must not be written out in the next's time.
+    `shown` names the figures that go to the log, by default all.
     """
     log = log or (lambda text: print(text, file=sys.stderr, flush=True))
     for at in range(warm_up + rounds):
@@ -134,7 +135,7 @@ def alternate(row, rounds=5, warm_up=1, before=None, log=None):
             log(f"  {row.name}: {contender.name}, "
                 f"{'warm-up' if at < warm_up else f'round {at - warm_up + 1}'}: "
                 + ", ".join(f"{name} {number(value)}" for name, value in figures.items()
-                            if isinstance(value, (int, float))))
+                            if shown is None or name in shown))
 
 
 # ---- what processes use ----
@@ -298,23 +299,20 @@ class Column:
 
 def table(row, columns):
     """The row's contenders, a line each, and its targets."""
-    lines = [[row.name] + [column.title for column in columns]]
+    titles = [column.title for column in columns]
+    lines, left_out = [[row.name, *titles]], []
     for contender in row.contenders:
         if contender.left_out:
-            lines.append([contender.name, f"left out: {contender.left_out}"])
-            continue
-        summary = contender.summary()
-        lines.append([contender.name] + [column.text(summary) for column in columns])
-    widths = [max(len(line[at]) for line in lines if len(line) > 2 or at == 0)
-              for at in range(len(columns) + 1)]
-    out = []
-    for line in lines:
-        cells = [line[0].ljust(widths[0])]
-        cells += ([text.rjust(width) for text, width in zip(line[1:], widths[1:])]
-                  if len(line) > 2 else line[1:])
-        out.append("  ".join(cells).rstrip())
-    out.insert(1, "-" * (sum(widths) + 2 * len(columns)))
-    return "\n".join(out + ["  " + target.line() for target in row.targets]) + "\n"
+            left_out.append(f"{contender.name}: left out, {contender.left_out}")
+        else:
+            summary = contender.summary()
+            lines.append([contender.name] + [column.text(summary) for column in columns])
+    widths = [max(len(line[at]) for line in lines) for at in range(len(titles) + 1)]
+    out = ["  ".join([line[0].ljust(widths[0])]
+                     + [text.rjust(width) for text, width in zip(line[1:], widths[1:])])
+           for line in lines]
+    out.insert(1, "-" * len(out[0]))
+    return "\n".join(out + left_out + ["  " + target.line() for target in row.targets]) + "\n"
 
 
 def write_json(path, part, rows, where, options=None):
