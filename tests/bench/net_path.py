@@ -26,8 +26,8 @@ import sys
 import threading
 import time
 
-# What Debian 12 has at an end that sends; Linux computes them from the memory, and with 1 GiB or more
-# they are these.
+# What Debian 12 has at an end that sends; Linux computes them from the memory, and with 1 GiB or
+# more they are these.
 DEBIAN = {
     "net/ipv4/tcp_wmem": "4096 16384 4194304",
     "net/ipv4/tcp_rmem": "4096 131072 6291456",

@@ -28,7 +28,7 @@ aurabridge_bench_test(upload_notices upload.py --rows loopback --spoil)
 set_tests_properties(bench_upload_notices PROPERTIES
   PASS_REGULAR_EXPRESSION "the server stored other bytes")
 if(TARGET bench_sender)
-  aurabridge_bench_test(e2e_quick e2e.py --program $<TARGET_FILE:aurabridge>)
+  aurabridge_bench_test(e2e_quick e2e.py --program $<TARGET_FILE:aurabridge> --rows study)
   aurabridge_bench_test(e2e_notices e2e.py --program $<TARGET_FILE:aurabridge> --rows first-byte
     --spoil)
   set_tests_properties(bench_e2e_notices PROPERTIES PASS_REGULAR_EXPRESSION "the archive holds 7")

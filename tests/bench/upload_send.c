@@ -1,30 +1,31 @@
 /* Sends files with the tus room as the pipeline's workers do, and says how long it took.
  *
- * upload_send CONFIG ENDPOINT FILE…
+ * upload_send [--set KEY=VALUE]… CONFIG ENDPOINT FILE…
  *
- * CONFIG is a configuration of the bridge: chunk size and number of workers are what it says. Each
- * worker has a thread and an HTTP client and takes the next file. The clock runs from the moment
- * when all workers are ready to the last acknowledged byte, the creation of each upload included.
- * Prints one line of JSON. Exit status 0 when every byte of every file was acknowledged.
+ * CONFIG is a configuration of the bridge: chunk size and number of workers are what it says, or
+ * --set. Each worker has a thread and an HTTP client and takes the next file. The clock runs from
+ * the moment when all workers are ready to the last acknowledged byte, the creation of each upload
+ * included. Prints one line of JSON. Exit status 0 when every byte of every file was acknowledged.
  */
 #include "aurabridge/config.h"
 #include "aurabridge/fs.h"
 #include "aurabridge/tus.h"
 
 #include <fcntl.h>
+#include <getopt.h>
 #include <inttypes.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
-#define WORKERS_MAX 64u
-#define CALLS_MAX   1000u /* of tus_upload_run for one file; a lossy line may want a few */
+#define WORKERS_MAX   64u
+#define OVERRIDES_MAX 32
+#define CALLS_MAX     1000u /* of tus_upload_run for one file; a lossy line may want a few */
 
 struct file {
     const char *path;
@@ -164,8 +165,6 @@ static int print_result(const struct job *job)
 {
     int result = EXIT_SUCCESS;
     double seconds = 0;
-    struct rusage usage;
-    (void)getrusage(RUSAGE_SELF, &usage);
     (void)printf("{\"uploads\":[");
     for (size_t number = 0; number < job->count; number++) {
         const struct file *file = &job->files[number];
@@ -180,29 +179,37 @@ static int print_result(const struct job *job)
                      number ? "," : "", file->path, file->upload.url, file->upload.length,
                      file->seconds, file->calls + 1, file->records);
     }
-    (void)printf("],\"seconds\":%.6f,\"peak_kib\":%ld}\n", seconds, usage.ru_maxrss);
+    (void)printf("],\"seconds\":%.6f}\n", seconds);
     return result;
 }
 
 int main(int argc, char **argv)
 {
+    static const struct option options[] = {{"set", required_argument, NULL, 's'},
+                                            {NULL, 0, NULL, 0}};
+    const char *overrides[OVERRIDES_MAX];
+    size_t override_count = 0;
     struct job job = {.count = 0};
     struct config *config = NULL;
     struct error err = {""};
     int result = EXIT_FAILURE;
-    if (argc < 4) {
-        (void)fprintf(stderr, "usage: upload_send CONFIG ENDPOINT FILE…\n");
+    while (getopt_long(argc, argv, "", options, NULL) == 's' && override_count < OVERRIDES_MAX)
+        overrides[override_count++] = optarg;
+    argv += optind;
+    argc -= optind;
+    if (argc < 3) {
+        (void)fprintf(stderr, "usage: upload_send [--set KEY=VALUE]… CONFIG ENDPOINT FILE…\n");
         return 2;
     }
     if (http_global_init(&err) != 0 ||
-        config_load_without_secrets(&config, argv[1], NULL, 0, NULL, &err) != 0) {
+        config_load_without_secrets(&config, argv[0], overrides, override_count, NULL, &err) != 0) {
         (void)fprintf(stderr, "upload_send: %s\n", err.text);
         goto cleanup;
     }
     job.config = config;
-    job.files = calloc((size_t)argc - 3, sizeof *job.files);
-    for (; job.files && job.count < (size_t)argc - 3; job.count++)
-        if (open_file(&job.files[job.count], config, argv[2], argv[job.count + 3]) != 0)
+    job.files = calloc((size_t)argc - 2, sizeof *job.files);
+    for (; job.files && job.count < (size_t)argc - 2; job.count++)
+        if (open_file(&job.files[job.count], config, argv[1], argv[job.count + 2]) != 0)
             goto cleanup;
     if (!job.files || run_workers(&job) != 0) {
         (void)fprintf(stderr, "upload_send: out of memory\n");
