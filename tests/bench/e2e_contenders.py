@@ -131,8 +131,8 @@ class World:
         self.seed += 1
         digests = self.path(f"sent-{self.seed}")
         command = [tool(self.given, "bench_sender"), "--port", str(port), "--called", called,
-                   "--one-study", "--instances", str(self.instances), "--kind", "CT", "--seed", str(self.seed),
-                   "--digests", digests]
+                   "--one-study", "--instances", str(self.instances), "--kind", "CT",
+                   "--seed", str(self.seed), "--digests", digests]
         if self.given.quick:
             command += ["--size", "16KiB"]
         sender = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)

@@ -8,7 +8,8 @@
  * --net=) and address. Then takes commands on its standard input: "stats" is answered by a line of
  * JSON; its end ends the process and, once nothing runs inside any more, the namespaces.
  *
- * What it counts by is the segment of the line, also where the kernel hands over many in one.
+ * What it counts by is the segment on an Ethernet line, headers, preamble and gap included, also
+ * where the kernel hands over many in one: 1 Gbit/s are 117.7 MB/s of payload at an MTU of 1500.
  */
 #include "net_line.h"
 #include "net_tun.h"
