@@ -10,6 +10,7 @@
  * bench_ledger park SPOOL: nothing is to be claimed for an hour.
  */
 #include "aurabridge/ledger.h"
+#include "aurabridge/log.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -241,6 +242,7 @@ int main(int argc, char **argv)
         (void)fputs("usage: bench_ledger fill|claim|park SPOOL [NUMBERS]\n", stderr);
         return 2;
     }
+    log_set_level(LOG_LEVEL_WARNING);
     (void)snprintf(path, sizeof path, "%s/studies", argv[2]);
     (void)mkdir(argv[2], 0700);
     (void)mkdir(path, 0700);

@@ -34,9 +34,9 @@ PROGRAMS = {"orthanc": "Orthanc", "storescp": "storescp", "fork": "storescp"}
 TITLES = {"aurabridge": "AuraBridge", "orthanc": "Orthanc, default (syncs)",
           "storescp": "storescp, default (no sync)", "fork": "storescp --fork +B (no sync)"}
 LIMITS = {"limit, one segment": [], "limit, one segment, early": ["--early"],
-          "limit, a segment each, early": ["--each", "8", "--early"],
+          "limit, a segment each, early": ["--each", "--early"],
           "limit, one segment, direct": ["--direct"],
-          "limit, a segment each, direct": ["--each", "8", "--direct"]}
+          "limit, a segment each, direct": ["--each", "--direct"]}
 QUICK_LIMITS = ["limit, one segment, early", "limit, a segment each, direct"]
 STORESCU, DCMSEND = "storescu", "dcmsend"
 
@@ -58,6 +58,7 @@ STOCK_COLUMNS = [Column("instances/s", "per_second", spread=True)]
 class Bench:
     def __init__(self, options):
         self.options, self.rows = options, []
+        self.before = (lambda: None) if options.quick else None
         self.quiet = 0.05 if options.quick else 0.25
         self.limits = QUICK_LIMITS if options.quick else list(LIMITS)
         parent = os.path.abspath(options.directory)
@@ -82,9 +83,9 @@ class Bench:
         if peer == "orthanc":
             return Orthanc(directory)
         if peer in LIMITS:
-            kind = ROWS[row_name][0]
-            return Limit(directory, self.tool("bench_limit"),
-                         instances * (SIZES[kind] + 8192) + (1 << 20), LIMITS[peer])
+            kind, associations = ROWS[row_name][:2]
+            return limit_node(directory, self.tool("bench_limit"), LIMITS[peer], associations,
+                              instances, SIZES[kind])
         return Storescp(directory, ["--fork", "+B"] if peer == "fork" else [], **differently)
 
     def why_not(self, peer):
@@ -141,7 +142,7 @@ class Bench:
             for node in nodes:
                 node.start()
             alternate(row, **{"rounds": self.options.rounds, "warm_up": self.options.warm_up,
-                              **rounds}, shown=[column.figure for column in columns])
+                              **rounds}, before=self.before, shown=[column.figure for column in columns])
         finally:
             for node in nodes:
                 node.stop()
@@ -242,6 +243,14 @@ class Bench:
                 self.main_row(name)
             else:
                 getattr(self, name + "_row")()
+
+
+def limit_node(directory, program, words, associations, instances, size):
+    """With room for one run in its segments, which the next one writes over."""
+    shares = associations if "--each" in words else 1
+    options = [word for option in words
+               for word in ([option, str(associations)] if option == "--each" else [option])]
+    return Limit(directory, program, -(-instances // shares) * (size + 8192) + (1 << 20), options)
 
 
 def read_digests(path):

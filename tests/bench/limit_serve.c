@@ -41,9 +41,10 @@ static struct {
     struct segment segments[SEGMENTS_MAX];
     pthread_mutex_t lock; /* of all below */
     bool taken[SEGMENTS_MAX];
+    pthread_cond_t given_back;
     struct received *list;
     size_t count, room;
-} serving = {.lock = PTHREAD_MUTEX_INITIALIZER};
+} serving = {.lock = PTHREAD_MUTEX_INITIALIZER, .given_back = PTHREAD_COND_INITIALIZER};
 
 struct connection {
     int fd;
@@ -149,8 +150,36 @@ static int fill(const struct connection *connection, size_t have, size_t wanted)
     return 0;
 }
 
+/* Waits for one where each connection has its own: who had it may be about to leave. */
+static struct segment *take_segment(void)
+{
+    if (!serving.orders.each)
+        return &serving.segments[0];
+    unsigned i = 0;
+    (void)pthread_mutex_lock(&serving.lock);
+    while (serving.taken[i]) {
+        if (++i == serving.orders.connections) {
+            (void)pthread_cond_wait(&serving.given_back, &serving.lock);
+            i = 0;
+        }
+    }
+    serving.taken[i] = true;
+    (void)pthread_mutex_unlock(&serving.lock);
+    return &serving.segments[i];
+}
+
+static void give_back(const struct segment *segment)
+{
+    (void)pthread_mutex_lock(&serving.lock);
+    serving.taken[segment->number] = false;
+    (void)pthread_cond_signal(&serving.given_back);
+    (void)pthread_mutex_unlock(&serving.lock);
+}
+
 static int start_instance(struct connection *connection, uint64_t length, struct error *err)
 {
+    if (!connection->segment)
+        connection->segment = take_segment();
     connection->length = length;
     connection->written = connection->started = 0;
     connection->crc32 = 0;
@@ -215,26 +244,12 @@ static void serve_connection(struct connection *connection)
         (void)fprintf(stderr, "bench_limit: %s\n", err.text);
 }
 
-static struct segment *take_segment(void)
-{
-    struct segment *found = serving.orders.each ? NULL : &serving.segments[0];
-    (void)pthread_mutex_lock(&serving.lock);
-    for (unsigned i = 0; !found && i < serving.orders.connections; i++) {
-        if (!serving.taken[i]) {
-            serving.taken[i] = true;
-            found = &serving.segments[i];
-        }
-    }
-    (void)pthread_mutex_unlock(&serving.lock);
-    return found;
-}
-
 static void *run_connection(void *argument)
 {
-    struct connection connection = {.fd = (int)(intptr_t)argument, .segment = take_segment()};
+    struct connection connection = {.fd = (int)(intptr_t)argument};
     void *buffer = NULL;
     connection.sha256 = EVP_MD_CTX_new();
-    if (connection.segment && connection.sha256 &&
+    if (connection.sha256 &&
         posix_memalign(&buffer, SEGMENT_BLOCK, BUFFER + 2 * SEGMENT_BLOCK) == 0) {
         connection.buffer = buffer;
         serve_connection(&connection);
@@ -242,11 +257,8 @@ static void *run_connection(void *argument)
     (void)close(connection.fd);
     free(buffer);
     EVP_MD_CTX_free(connection.sha256);
-    if (connection.segment) {
-        (void)pthread_mutex_lock(&serving.lock);
-        serving.taken[connection.segment->number] = false;
-        (void)pthread_mutex_unlock(&serving.lock);
-    }
+    if (connection.segment)
+        give_back(connection.segment);
     return NULL;
 }
 

@@ -36,6 +36,7 @@ class Scale:
         parent = os.path.abspath(options.directory)
         os.makedirs(parent, exist_ok=True)
         self.root = tempfile.mkdtemp(prefix="scale.", dir=parent)
+        self.before = (lambda: None) if options.quick else None
         self.seed = int(time.time()) * 1000
 
     def tool(self, name, *arguments):
@@ -99,7 +100,7 @@ class Scale:
             row.add(name, self.claims(node))
         row.aim(f"claim with {names[1]} ÷ with {names[0]}", "p50_us", names[1], names[0],
                 at_most=1.5)
-        alternate(row, rounds=self.options.rounds)
+        alternate(row, rounds=self.options.rounds, before=self.before)
         self.show(row, [Column("p50 µs", "p50_us", spread=True), Column("p99 µs", "p99_us"),
                         Column("CPU µs", "cpu_us")])
 
@@ -110,7 +111,7 @@ class Scale:
         for text, figure in (("start-up", "start_ms"), ("status", "status_ms"),
                              ("list of studies", "studies_ms")):
             row.aim(f"{text} with {names[1]} ÷ with {names[0]}", figure, names[1], names[0])
-        alternate(row, rounds=self.options.rounds)
+        alternate(row, rounds=self.options.rounds, before=self.before)
         self.show(row, [Column("start ms", "start_ms", spread=True), Column("status ms", "status_ms"),
                         Column("studies ms", "studies_ms"), Column("peak MiB", "peak_mib")])
 
