@@ -10,7 +10,7 @@
 
 static const char usage[] =
     "usage: bench_limit serve --directory DIR [--port PORT] [--segment-size SIZE]\n"
-    "                   [--each CONNECTIONS] [--early] [--direct]\n"
+    "                   [--each CONNECTIONS] [--early SIZE] [--direct]\n"
     "       bench_limit send --port PORT [--host ADDRESS] [--connections N] [--instances N]\n"
     "                   [--kind CT|MR] [--size SIZE] [--seed N] [--digests FILE] [--hold]\n";
 
@@ -19,7 +19,7 @@ static const struct option options[] = {
     {"port", required_argument, NULL, 'p'},
     {"segment-size", required_argument, NULL, 's'},
     {"each", required_argument, NULL, 'e'},
-    {"early", no_argument, NULL, 'w'},
+    {"early", required_argument, NULL, 'w'},
     {"direct", no_argument, NULL, 'D'},
     {"host", required_argument, NULL, 'h'},
     {"connections", required_argument, NULL, 'c'},
@@ -54,8 +54,7 @@ static int take_serve(struct limit_serve *serve, int option, const char *value)
         serve->connections = (unsigned)number;
         return 0;
     case 'w':
-        serve->early = true;
-        return 0;
+        return units_parse_size(&serve->early, value);
     default:
         serve->direct = true;
         return 0;

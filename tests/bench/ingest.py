@@ -33,11 +33,14 @@ STOCK_PDU = 16384
 PROGRAMS = {"orthanc": "Orthanc", "storescp": "storescp", "fork": "storescp"}
 TITLES = {"aurabridge": "AuraBridge", "orthanc": "Orthanc, default (syncs)",
           "storescp": "storescp, default (no sync)", "fork": "storescp --fork +B (no sync)"}
-LIMITS = {"limit, one segment": [], "limit, one segment, early": ["--early"],
-          "limit, a segment each, early": ["--each", "--early"],
+LIMITS = {"limit, one segment": [],
+          "limit, one segment, early 128": ["--early", "128KiB"],
+          "limit, one segment, early 512": ["--early", "512KiB"],
+          "limit, a segment each, early 128": ["--each", "--early", "128KiB"],
           "limit, one segment, direct": ["--direct"],
           "limit, a segment each, direct": ["--each", "--direct"]}
-QUICK_LIMITS = ["limit, one segment, early", "limit, a segment each, direct"]
+PEERS = [*TITLES, "limit"]
+QUICK_LIMITS = ["limit, one segment, early 128", "limit, a segment each, direct"]
 STORESCU, DCMSEND = "storescu", "dcmsend"
 
 # kind, associations, largest PDU, and at least: ÷ Orthanc, ÷ storescp, ÷ --fork +B, ÷ the limit
@@ -238,11 +241,18 @@ class Bench:
         self.measure(row, list(nodes.values()), STOCK_COLUMNS)
 
     def run_rows(self):
+        """A row that fails does not take the others with it. Returns how many did."""
+        failures = 0
         for name in self.options.rows:
-            if name in ROWS:
-                self.main_row(name)
-            else:
-                getattr(self, name + "_row")()
+            try:
+                if name in ROWS:
+                    self.main_row(name)
+                else:
+                    getattr(self, name + "_row")()
+            except Failed as failed:
+                failures += 1
+                print(f"FAILED: {name}: {failed}\n", file=sys.stderr, flush=True)
+        return failures
 
 
 def limit_node(directory, program, words, associations, instances, size):
@@ -288,7 +298,7 @@ def parse(arguments):
                         help="on the file system that is to be measured")
     parser.add_argument("--json", default=os.path.join(BUILD, "bench", "ingest.json"))
     parser.add_argument("--rows", default=",".join(names[:-1]), help="of " + ",".join(names))
-    parser.add_argument("--peers", default="aurabridge,orthanc,storescp,fork,limit")
+    parser.add_argument("--peers", default=",".join(PEERS))
     parser.add_argument("--rounds", type=int, default=5, help="after one that warms up")
     parser.add_argument("--instances", type=int, default=600)
     parser.add_argument("--quick", action="store_true",
@@ -303,9 +313,9 @@ def parse(arguments):
     options.warm_up = 1
     if options.quick:
         options.rounds, options.warm_up, options.instances = 2, 0, QUICK_INSTANCES
-    unknown = set(options.rows) - set(names)
+    unknown = (set(options.rows) - set(names)) | (set(options.peers) - set(PEERS))
     if unknown:
-        parser.error(f"no such row: {', '.join(unknown)}")
+        parser.error(f"no such row or peer: {', '.join(unknown)}")
     return options
 
 
@@ -315,14 +325,14 @@ def main():
         check_room(bench)
         if not bench.options.quick:
             touch_memory()
-        bench.run_rows()
+        failures = bench.run_rows()
         write_json(bench.options.json, "ingest", bench.rows,
                    machine(bench.root, ("orthanc", "dcmtk")),
                    {"rounds": bench.options.rounds, "instances": bench.options.instances,
                     "set": bench.options.set})
     finally:
         shutil.rmtree(bench.root, ignore_errors=True)
-    return 0
+    return 1 if failures else 0
 
 
 if __name__ == "__main__":
