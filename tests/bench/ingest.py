@@ -20,13 +20,13 @@ import tempfile
 import time
 
 from bench_peers import Aurabridge, Limit, Orthanc, Storescp, why_missing
-from bench_table import (GB, Column, Failed, Row, alternate, machine, table, touch_memory,
-                         write_json)
+from bench_table import GB, Column, Failed, Row, alternate, machine, table, write_json
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 BUILD = os.path.join(HERE, "..", "..", "build")
 
 SIZES = {"CT": 512 * 1024, "MR": 20 * 1024}
+TOUCH = 2  # bytes of memory for each that is sent: where it is stored, and what comes with that
 QUICK_INSTANCES, FEW = 60, 60
 HUGE = 4 * 1024 ** 3
 STOCK_PDU = 16384
@@ -107,6 +107,9 @@ class Bench:
         command = ([self.tool("bench_limit"), "send", "--connections"] if is_limit else
                    [self.tool("bench_sender"), "--called", node.called, "--pdu", pdu,
                     *extra, "--associations"])
+        if not self.options.quick:
+            at = 2 if is_limit else 1
+            command[at:at] = ["--touch", TOUCH * instances * SIZES[kind]]
         command += [associations, "--instances", instances, "--kind", kind, "--seed", seed,
                     "--port", node.port, "--digests", digests]
         tree = node.tree()
@@ -323,8 +326,6 @@ def main():
     bench = Bench(parse(sys.argv[1:]))
     try:
         check_room(bench)
-        if not bench.options.quick:
-            touch_memory()
         failures = bench.run_rows()
         write_json(bench.options.json, "ingest", bench.rows,
                    machine(bench.root, ("orthanc", "dcmtk")),
