@@ -148,7 +148,8 @@ class Bench:
             for node in nodes:
                 node.start()
             alternate(row, **{"rounds": self.options.rounds, "warm_up": self.options.warm_up,
-                              **rounds}, before=self.before, shown=[column.figure for column in columns])
+                              **rounds}, before=self.before,
+                      shown=[column.figure for column in columns])
         finally:
             for node in nodes:
                 node.stop()
@@ -275,7 +276,8 @@ def figures(timing, cpu, peak_kib, settled):
     seconds, sent = timing["seconds"], timing["bytes"]
     return {"seconds": seconds, "instances": timing["instances"], "bytes": sent,
             "mb_per_second": sent / seconds / 1e6, "per_second": timing["instances"] / seconds,
-            "p50_ms": timing["latency_us"]["p50"] / 1e3, "p99_ms": timing["latency_us"]["p99"] / 1e3,
+            "p50_ms": timing["latency_us"]["p50"] / 1e3,
+            "p99_ms": timing["latency_us"]["p99"] / 1e3,
             "cpu_seconds": cpu, "cpu_per_gb": cpu / (sent / GB), "peak_mib": peak_kib / 1024,
             "settle_seconds": settled}
 
