@@ -10,26 +10,20 @@
 
 static const char usage[] =
     "usage: bench_limit serve --directory DIR [--port PORT] [--segment-size SIZE]\n"
-    "                   [--each CONNECTIONS] [--early] [--direct]\n"
+    "                   [--each CONNECTIONS] [--early SIZE] [--direct]\n"
     "       bench_limit send --port PORT [--host ADDRESS] [--connections N] [--instances N]\n"
-    "                   [--kind CT|MR] [--size SIZE] [--seed N] [--digests FILE] [--hold]\n";
+    "                   [--kind CT|MR] [--size SIZE] [--seed N] [--touch SIZE] [--digests FILE]\n"
+    "                   [--hold]\n";
 
 static const struct option options[] = {
-    {"directory", required_argument, NULL, 'd'},
-    {"port", required_argument, NULL, 'p'},
-    {"segment-size", required_argument, NULL, 's'},
-    {"each", required_argument, NULL, 'e'},
-    {"early", no_argument, NULL, 'w'},
-    {"direct", no_argument, NULL, 'D'},
-    {"host", required_argument, NULL, 'h'},
-    {"connections", required_argument, NULL, 'c'},
-    {"instances", required_argument, NULL, 'i'},
-    {"kind", required_argument, NULL, 'k'},
-    {"size", required_argument, NULL, 'z'},
-    {"seed", required_argument, NULL, 'r'},
-    {"digests", required_argument, NULL, 'f'},
-    {"hold", no_argument, NULL, 'o'},
-    {NULL, 0, NULL, 0},
+    {"directory", required_argument, NULL, 'd'},    {"port", required_argument, NULL, 'p'},
+    {"segment-size", required_argument, NULL, 's'}, {"each", required_argument, NULL, 'e'},
+    {"early", required_argument, NULL, 'w'},        {"direct", no_argument, NULL, 'D'},
+    {"host", required_argument, NULL, 'h'},         {"connections", required_argument, NULL, 'c'},
+    {"instances", required_argument, NULL, 'i'},    {"kind", required_argument, NULL, 'k'},
+    {"size", required_argument, NULL, 'z'},         {"seed", required_argument, NULL, 'r'},
+    {"digests", required_argument, NULL, 'f'},      {"hold", no_argument, NULL, 'o'},
+    {"touch", required_argument, NULL, 't'},        {NULL, 0, NULL, 0},
 };
 
 struct orders {
@@ -54,8 +48,7 @@ static int take_serve(struct limit_serve *serve, int option, const char *value)
         serve->connections = (unsigned)number;
         return 0;
     case 'w':
-        serve->early = true;
-        return 0;
+        return units_parse_size(&serve->early, value);
     default:
         serve->direct = true;
         return 0;
@@ -98,6 +91,8 @@ static int take_option(struct orders *orders, int option, const char *value)
     case 'f':
         send->digests = fopen(value, "we");
         return send->digests ? 0 : -1;
+    case 't':
+        return units_parse_size(&orders->load.touch, value);
     case 'o':
         orders->load.hold = true;
         return 0;

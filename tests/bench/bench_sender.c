@@ -29,6 +29,7 @@ static const char usage[] =
     "  --churn               an association for each instance\n"
     "  --huge SIZE           one instance that is made while it is sent\n"
     "  --nagle               leave TCP_NODELAY off\n"
+    "  --touch SIZE          of memory, just before the clock starts\n"
     "  --digests FILE        write UID, SHA-256 and size of each data set\n"
     "  --hold                stay connected until standard input ends\n";
 
@@ -47,6 +48,7 @@ enum {
     OPTION_CHURN,
     OPTION_HUGE,
     OPTION_NAGLE,
+    OPTION_TOUCH,
     OPTION_DIGESTS,
     OPTION_HOLD,
     OPTION_WRITE
@@ -67,6 +69,7 @@ static const struct option options[] = {
     {"churn", no_argument, NULL, OPTION_CHURN},
     {"huge", required_argument, NULL, OPTION_HUGE},
     {"nagle", no_argument, NULL, OPTION_NAGLE},
+    {"touch", required_argument, NULL, OPTION_TOUCH},
     {"digests", required_argument, NULL, OPTION_DIGESTS},
     {"hold", no_argument, NULL, OPTION_HOLD},
     {"write", required_argument, NULL, OPTION_WRITE},
@@ -164,6 +167,8 @@ static int take_option(struct orders *orders, int option, const char *value)
     case OPTION_DIGESTS:
         orders->dicom.digests = fopen(value, "we");
         return orders->dicom.digests ? 0 : -1;
+    case OPTION_TOUCH:
+        return units_parse_size(&orders->load.touch, value);
     case OPTION_HOLD:
         orders->load.hold = true;
         return 0;

@@ -20,24 +20,27 @@ import tempfile
 import time
 
 from bench_peers import Aurabridge, Limit, Orthanc, Storescp, why_missing
-from bench_table import (GB, Column, Failed, Row, alternate, machine, table, touch_memory,
-                         write_json)
+from bench_table import GB, Column, Failed, Row, alternate, machine, table, write_json
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 BUILD = os.path.join(HERE, "..", "..", "build")
 
 SIZES = {"CT": 512 * 1024, "MR": 20 * 1024}
+TOUCH = 2  # bytes of memory for each that is sent: where it is stored, and what comes with that
 QUICK_INSTANCES, FEW = 60, 60
 HUGE = 4 * 1024 ** 3
 STOCK_PDU = 16384
 PROGRAMS = {"orthanc": "Orthanc", "storescp": "storescp", "fork": "storescp"}
 TITLES = {"aurabridge": "AuraBridge", "orthanc": "Orthanc, default (syncs)",
           "storescp": "storescp, default (no sync)", "fork": "storescp --fork +B (no sync)"}
-LIMITS = {"limit, one segment": [], "limit, one segment, early": ["--early"],
-          "limit, a segment each, early": ["--each", "8", "--early"],
+LIMITS = {"limit, one segment": [],
+          "limit, one segment, early 128": ["--early", "128KiB"],
+          "limit, one segment, early 512": ["--early", "512KiB"],
+          "limit, a segment each, early 128": ["--each", "--early", "128KiB"],
           "limit, one segment, direct": ["--direct"],
-          "limit, a segment each, direct": ["--each", "8", "--direct"]}
-QUICK_LIMITS = ["limit, one segment, early", "limit, a segment each, direct"]
+          "limit, a segment each, direct": ["--each", "--direct"]}
+PEERS = [*TITLES, "limit"]
+QUICK_LIMITS = ["limit, one segment, early 128", "limit, a segment each, direct"]
 STORESCU, DCMSEND = "storescu", "dcmsend"
 
 # kind, associations, largest PDU, and at least: ÷ Orthanc, ÷ storescp, ÷ --fork +B, ÷ the limit
@@ -58,6 +61,7 @@ STOCK_COLUMNS = [Column("instances/s", "per_second", spread=True)]
 class Bench:
     def __init__(self, options):
         self.options, self.rows = options, []
+        self.before = (lambda: None) if options.quick else None
         self.quiet = 0.05 if options.quick else 0.25
         self.limits = QUICK_LIMITS if options.quick else list(LIMITS)
         parent = os.path.abspath(options.directory)
@@ -82,9 +86,9 @@ class Bench:
         if peer == "orthanc":
             return Orthanc(directory)
         if peer in LIMITS:
-            kind = ROWS[row_name][0]
-            return Limit(directory, self.tool("bench_limit"),
-                         instances * (SIZES[kind] + 8192) + (1 << 20), LIMITS[peer])
+            kind, associations = ROWS[row_name][:2]
+            return limit_node(directory, self.tool("bench_limit"), LIMITS[peer], associations,
+                              instances, SIZES[kind])
         return Storescp(directory, ["--fork", "+B"] if peer == "fork" else [], **differently)
 
     def why_not(self, peer):
@@ -103,6 +107,9 @@ class Bench:
         command = ([self.tool("bench_limit"), "send", "--connections"] if is_limit else
                    [self.tool("bench_sender"), "--called", node.called, "--pdu", pdu,
                     *extra, "--associations"])
+        if not self.options.quick:
+            at = 2 if is_limit else 1
+            command[at:at] = ["--touch", TOUCH * instances * SIZES[kind]]
         command += [associations, "--instances", instances, "--kind", kind, "--seed", seed,
                     "--port", node.port, "--digests", digests]
         tree = node.tree()
@@ -141,7 +148,8 @@ class Bench:
             for node in nodes:
                 node.start()
             alternate(row, **{"rounds": self.options.rounds, "warm_up": self.options.warm_up,
-                              **rounds}, shown=[column.figure for column in columns])
+                              **rounds}, before=self.before,
+                      shown=[column.figure for column in columns])
         finally:
             for node in nodes:
                 node.stop()
@@ -237,11 +245,26 @@ class Bench:
         self.measure(row, list(nodes.values()), STOCK_COLUMNS)
 
     def run_rows(self):
+        """A row that fails does not take the others with it. Returns how many did."""
+        failures = 0
         for name in self.options.rows:
-            if name in ROWS:
-                self.main_row(name)
-            else:
-                getattr(self, name + "_row")()
+            try:
+                if name in ROWS:
+                    self.main_row(name)
+                else:
+                    getattr(self, name + "_row")()
+            except Failed as failed:
+                failures += 1
+                print(f"FAILED: {name}: {failed}\n", file=sys.stderr, flush=True)
+        return failures
+
+
+def limit_node(directory, program, words, associations, instances, size):
+    """With room for one run in its segments, which the next one writes over."""
+    shares = associations if "--each" in words else 1
+    options = [word for option in words
+               for word in ([option, str(associations)] if option == "--each" else [option])]
+    return Limit(directory, program, -(-instances // shares) * (size + 8192) + (1 << 20), options)
 
 
 def read_digests(path):
@@ -253,7 +276,8 @@ def figures(timing, cpu, peak_kib, settled):
     seconds, sent = timing["seconds"], timing["bytes"]
     return {"seconds": seconds, "instances": timing["instances"], "bytes": sent,
             "mb_per_second": sent / seconds / 1e6, "per_second": timing["instances"] / seconds,
-            "p50_ms": timing["latency_us"]["p50"] / 1e3, "p99_ms": timing["latency_us"]["p99"] / 1e3,
+            "p50_ms": timing["latency_us"]["p50"] / 1e3,
+            "p99_ms": timing["latency_us"]["p99"] / 1e3,
             "cpu_seconds": cpu, "cpu_per_gb": cpu / (sent / GB), "peak_mib": peak_kib / 1024,
             "settle_seconds": settled}
 
@@ -279,7 +303,7 @@ def parse(arguments):
                         help="on the file system that is to be measured")
     parser.add_argument("--json", default=os.path.join(BUILD, "bench", "ingest.json"))
     parser.add_argument("--rows", default=",".join(names[:-1]), help="of " + ",".join(names))
-    parser.add_argument("--peers", default="aurabridge,orthanc,storescp,fork,limit")
+    parser.add_argument("--peers", default=",".join(PEERS))
     parser.add_argument("--rounds", type=int, default=5, help="after one that warms up")
     parser.add_argument("--instances", type=int, default=600)
     parser.add_argument("--quick", action="store_true",
@@ -294,9 +318,9 @@ def parse(arguments):
     options.warm_up = 1
     if options.quick:
         options.rounds, options.warm_up, options.instances = 2, 0, QUICK_INSTANCES
-    unknown = set(options.rows) - set(names)
+    unknown = (set(options.rows) - set(names)) | (set(options.peers) - set(PEERS))
     if unknown:
-        parser.error(f"no such row: {', '.join(unknown)}")
+        parser.error(f"no such row or peer: {', '.join(unknown)}")
     return options
 
 
@@ -304,16 +328,14 @@ def main():
     bench = Bench(parse(sys.argv[1:]))
     try:
         check_room(bench)
-        if not bench.options.quick:
-            touch_memory()
-        bench.run_rows()
+        failures = bench.run_rows()
         write_json(bench.options.json, "ingest", bench.rows,
                    machine(bench.root, ("orthanc", "dcmtk")),
                    {"rounds": bench.options.rounds, "instances": bench.options.instances,
                     "set": bench.options.set})
     finally:
         shutil.rmtree(bench.root, ignore_errors=True)
-    return 0
+    return 1 if failures else 0
 
 
 if __name__ == "__main__":

@@ -24,9 +24,10 @@ struct limit_serve {
     uint16_t port;        /* 0: any */
     unsigned connections; /* at most, when each has its segment; else all share one */
     uint64_t segment_size;
-    bool each;   /* a segment for each connection */
-    bool early;  /* start writing out while bytes still come */
-    bool direct; /* O_DIRECT */
+    bool each;      /* a segment for each connection */
+    uint64_t early; /* start writing out each time that many bytes have come, and at the last one,
+                     * before they are digested; 0: the commit starts it */
+    bool direct;    /* O_DIRECT */
 };
 
 /* Prints "listening on PORT" and serves until it is killed. Returns -1 with the reason. */

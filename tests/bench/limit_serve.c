@@ -20,7 +20,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-enum { BUFFER = 128 * 1024, EARLY = 256 * 1024, SEGMENTS_MAX = 1024 };
+enum { BUFFER = 128 * 1024, SEGMENTS_MAX = 1024 };
 
 /* What follows an instance's bytes in the segment, so that it could be found again. */
 struct record {
@@ -41,9 +41,10 @@ static struct {
     struct segment segments[SEGMENTS_MAX];
     pthread_mutex_t lock; /* of all below */
     bool taken[SEGMENTS_MAX];
+    pthread_cond_t given_back;
     struct received *list;
     size_t count, room;
-} serving = {.lock = PTHREAD_MUTEX_INITIALIZER};
+} serving = {.lock = PTHREAD_MUTEX_INITIALIZER, .given_back = PTHREAD_COND_INITIALIZER};
 
 struct connection {
     int fd;
@@ -94,20 +95,25 @@ static void send_list(int fd)
     (void)pthread_mutex_unlock(&serving.lock);
 }
 
-static int write_out(struct connection *connection, size_t length)
+static int write_out(struct connection *connection, size_t length, struct error *err)
 {
-    int fd = connection->segment->fd;
-    if (pwrite(fd, connection->buffer, length, (off_t)(connection->place + connection->written)) !=
-        (ssize_t)length)
-        return -1;
+    off_t at = (off_t)(connection->place + connection->written);
+    if (pwrite(connection->segment->fd, connection->buffer, length, at) != (ssize_t)length)
+        return error_errno(err, errno, "cannot write to a segment");
     connection->written += length;
-    if (serving.orders.early && connection->written - connection->started >= EARLY) {
-        (void)sync_file_range(fd, (off64_t)(connection->place + connection->started),
-                              (off64_t)(connection->written - connection->started),
-                              SYNC_FILE_RANGE_WRITE);
-        connection->started = connection->written;
-    }
     return 0;
+}
+
+/* The device writes while the bytes are digested. */
+static void start_writing(struct connection *connection, uint64_t least)
+{
+    uint64_t ready = connection->written - connection->started;
+    if (!serving.orders.early || ready < least)
+        return;
+    (void)sync_file_range(connection->segment->fd,
+                          (off64_t)(connection->place + connection->started), (off64_t)ready,
+                          SYNC_FILE_RANGE_WRITE);
+    connection->started = connection->written;
 }
 
 static void take_digests(struct connection *connection, size_t length)
@@ -116,16 +122,27 @@ static void take_digests(struct connection *connection, size_t length)
     connection->crc32 = libdeflate_crc32(connection->crc32, connection->buffer, length);
 }
 
-/* The last bytes go out with the record, padded to a block, in one write. */
+/* The last bytes go out with the record, padded to a block, in one write; or, where writing starts
+ * early, the whole blocks before the last one go ahead. */
 static int finish_instance(struct connection *connection, size_t length, struct error *err)
 {
     struct record record = {.length = connection->length, .mark = "DONE"};
+    size_t padded = (length + sizeof record + SEGMENT_BLOCK - 1) / SEGMENT_BLOCK * SEGMENT_BLOCK;
+    size_t ahead = padded - SEGMENT_BLOCK, rest = SEGMENT_BLOCK;
+    if (connection->length < serving.orders.early || !serving.orders.early) {
+        ahead = 0;
+        rest = padded;
+    } else if (write_out(connection, ahead, err) != 0) {
+        return -1;
+    }
+    start_writing(connection, 1);
     take_digests(connection, length);
     (void)EVP_DigestFinal_ex(connection->sha256, record.sha256, NULL);
     record.crc32 = connection->crc32;
-    size_t padded = (length + sizeof record + SEGMENT_BLOCK - 1) / SEGMENT_BLOCK * SEGMENT_BLOCK;
     memcpy(connection->buffer + padded - sizeof record, &record, sizeof record);
-    if (write_out(connection, padded) != 0)
+    uint64_t at = connection->place + connection->written;
+    if (pwrite(connection->segment->fd, connection->buffer + ahead, rest, (off_t)at) !=
+        (ssize_t)rest)
         return error_errno(err, errno, "cannot write to a segment");
     if (segment_commit(connection->segment, err) != 0)
         return -1;
@@ -149,8 +166,36 @@ static int fill(const struct connection *connection, size_t have, size_t wanted)
     return 0;
 }
 
+/* Waits for one where each connection has its own: who had it may be about to leave. */
+static struct segment *take_segment(void)
+{
+    if (!serving.orders.each)
+        return &serving.segments[0];
+    unsigned i = 0;
+    (void)pthread_mutex_lock(&serving.lock);
+    while (serving.taken[i]) {
+        if (++i == serving.orders.connections) {
+            (void)pthread_cond_wait(&serving.given_back, &serving.lock);
+            i = 0;
+        }
+    }
+    serving.taken[i] = true;
+    (void)pthread_mutex_unlock(&serving.lock);
+    return &serving.segments[i];
+}
+
+static void give_back(const struct segment *segment)
+{
+    (void)pthread_mutex_lock(&serving.lock);
+    serving.taken[segment->number] = false;
+    (void)pthread_cond_signal(&serving.given_back);
+    (void)pthread_mutex_unlock(&serving.lock);
+}
+
 static int start_instance(struct connection *connection, uint64_t length, struct error *err)
 {
+    if (!connection->segment)
+        connection->segment = take_segment();
     connection->length = length;
     connection->written = connection->started = 0;
     connection->crc32 = 0;
@@ -170,8 +215,9 @@ static int take_instance(struct connection *connection, size_t have, struct erro
         left -= piece;
         if (left == 0)
             return finish_instance(connection, piece, err);
-        if (write_out(connection, piece) != 0)
-            return error_errno(err, errno, "cannot write to a segment");
+        if (write_out(connection, piece, err) != 0)
+            return -1;
+        start_writing(connection, serving.orders.early);
         take_digests(connection, piece);
         have = 0;
     }
@@ -215,26 +261,12 @@ static void serve_connection(struct connection *connection)
         (void)fprintf(stderr, "bench_limit: %s\n", err.text);
 }
 
-static struct segment *take_segment(void)
-{
-    struct segment *found = serving.orders.each ? NULL : &serving.segments[0];
-    (void)pthread_mutex_lock(&serving.lock);
-    for (unsigned i = 0; !found && i < serving.orders.connections; i++) {
-        if (!serving.taken[i]) {
-            serving.taken[i] = true;
-            found = &serving.segments[i];
-        }
-    }
-    (void)pthread_mutex_unlock(&serving.lock);
-    return found;
-}
-
 static void *run_connection(void *argument)
 {
-    struct connection connection = {.fd = (int)(intptr_t)argument, .segment = take_segment()};
+    struct connection connection = {.fd = (int)(intptr_t)argument};
     void *buffer = NULL;
     connection.sha256 = EVP_MD_CTX_new();
-    if (connection.segment && connection.sha256 &&
+    if (connection.sha256 &&
         posix_memalign(&buffer, SEGMENT_BLOCK, BUFFER + 2 * SEGMENT_BLOCK) == 0) {
         connection.buffer = buffer;
         serve_connection(&connection);
@@ -242,11 +274,8 @@ static void *run_connection(void *argument)
     (void)close(connection.fd);
     free(buffer);
     EVP_MD_CTX_free(connection.sha256);
-    if (connection.segment) {
-        (void)pthread_mutex_lock(&serving.lock);
-        serving.taken[connection.segment->number] = false;
-        (void)pthread_mutex_unlock(&serving.lock);
-    }
+    if (connection.segment)
+        give_back(connection.segment);
     return NULL;
 }
 

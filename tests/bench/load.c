@@ -6,12 +6,13 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <time.h>
 #include <unistd.h>
 
 struct shared {
     const struct load *load;
-    pthread_barrier_t ready, sent, told;
+    pthread_barrier_t prepared, ready, sent, told;
     atomic_bool failed;
     struct error *err; /* of the first that failed */
 };
@@ -68,6 +69,7 @@ static void *run_sender(void *argument)
         calls->prepare(shared->load->context, &line, sender->number, sender->count, &err) != 0;
     if (failed)
         fail(shared, sender->number, &err);
+    (void)pthread_barrier_wait(&shared->prepared);
     (void)pthread_barrier_wait(&shared->ready);
     failed = shared->failed;
     if (!failed && send_all(sender, line, &err) != 0) {
@@ -114,6 +116,20 @@ static void wait_for_end_of_input(void)
         ;
 }
 
+static void touch_memory(uint64_t bytes)
+{
+    enum { PAGE = 4096 };
+    if (bytes == 0)
+        return;
+    uint8_t *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (memory == MAP_FAILED)
+        return;
+    (void)madvise(memory, bytes, MADV_HUGEPAGE);
+    for (uint64_t at = 0; at < bytes; at += PAGE)
+        *(volatile uint8_t *)(memory + at) = 1;
+    (void)munmap(memory, bytes);
+}
+
 static int start(struct shared *shared, struct sender *senders, double *latencies)
 {
     const struct load *load = shared->load;
@@ -138,13 +154,17 @@ int load_run(const struct load *load, struct error *err)
         free(latencies);
         return error_set(err, "no memory, or fewer instances than connections");
     }
-    (void)pthread_barrier_init(&shared.ready, NULL, load->connections);
+    (void)pthread_barrier_init(&shared.prepared, NULL, load->connections + 1);
+    (void)pthread_barrier_init(&shared.ready, NULL, load->connections + 1);
     (void)pthread_barrier_init(&shared.sent, NULL, load->connections + 1);
     (void)pthread_barrier_init(&shared.told, NULL, load->connections + 1);
     if (start(&shared, senders, latencies) != 0) {
         (void)fprintf(stderr, "cannot start %u threads\n", load->connections);
         _exit(1); /* those that did start wait for the others */
     }
+    (void)pthread_barrier_wait(&shared.prepared);
+    touch_memory(shared.failed ? 0 : load->touch);
+    (void)pthread_barrier_wait(&shared.ready);
     if (load->hold) {
         (void)pthread_barrier_wait(&shared.sent);
         if (!shared.failed) {
@@ -157,6 +177,7 @@ int load_run(const struct load *load, struct error *err)
         (void)pthread_join(senders[i].thread, NULL);
     if (!load->hold && !shared.failed)
         report(load, senders, latencies);
+    (void)pthread_barrier_destroy(&shared.prepared);
     (void)pthread_barrier_destroy(&shared.ready);
     (void)pthread_barrier_destroy(&shared.sent);
     (void)pthread_barrier_destroy(&shared.told);

@@ -29,7 +29,9 @@ struct load {
     const struct load_line *line;
     void *context;
     unsigned connections, instances;
-    bool hold; /* stay connected after the last answer until standard input ends */
+    uint64_t touch; /* bytes of memory to write to and give back just before the clock starts: a
+                     * virtual machine takes memory that lies free, and to get it back is slow */
+    bool hold;      /* stay connected after the last answer until standard input ends */
 };
 
 /* Runs it and prints one line of JSON on standard output as soon as the last answer is there:

@@ -269,9 +269,9 @@ class TheLimit(unittest.TestCase):
     def test_it_keeps_what_it_was_sent(self):
         for at, options in enumerate(ingest.LIMITS.values()):
             with tempfile.TemporaryDirectory() as directory:
-                with bench_peers.Limit(os.path.join(directory, "limit"),
-                                       os.path.join(TOOLS, "bench_limit"), 4 << 20,
-                                       options) as node:
+                with ingest.limit_node(os.path.join(directory, "limit"),
+                                       os.path.join(TOOLS, "bench_limit"), options, 2, 5,
+                                       ingest.SIZES["CT"]) as node:
                     digests = os.path.join(directory, "sent")
                     for seed in range(3):  # the segment's end is passed
                         done = tool("bench_limit", "send", "--port", node.port, "--connections", 2,
