@@ -5,9 +5,10 @@
 #   scripts/packages.sh build runtime                           by hand: any of the lists below
 
 PACKAGES_BUILD="cmake ninja-build gcc g++ pkg-config libdcmtk-dev libcurl4-openssl-dev libsqlite3-dev
-  libcjson-dev libyaml-dev libmicrohttpd-dev libarchive-dev libssl-dev zlib1g-dev"
+  libcjson-dev libyaml-dev libmicrohttpd-dev libarchive-dev libssl-dev zlib1g-dev
+  libdeflate-dev"
 PACKAGES_RUNTIME="ca-certificates libdcmtk17 libcurl4 libsqlite3-0 libcjson1 libyaml-0-2
-  libmicrohttpd12 libarchive13 libssl3 zlib1g"
+  libmicrohttpd12 libarchive13 libssl3 zlib1g libdeflate0"
 PACKAGES_DEMO="dcmtk python3 ca-certificates"
 PACKAGES_TEST="dcmtk python3 jq libcunit1-dev bats clang-format shellcheck unzip procps openssl"
 # A Node.js that is there already, from wherever, will do.
