@@ -17,7 +17,7 @@
 struct press;
 struct press_hand; /* one thread's own: its buffers */
 
-#define PRESS_NO_ROOM (-2) /* beside what is kept for reception */
+#define PRESS_NO_ROOM (-2) /* beside what is kept for reception, and well above that when ahead */
 #define PRESS_BUSY    (-3) /* another thread is at this member */
 
 /* `*out` is the caller's; the spool has to outlive it. */
@@ -39,6 +39,10 @@ void press_hand_rest(struct press_hand *hand);
  * (ledger_member_place). Returns 0, one of the codes above, or -1. */
 int press_ahead(struct press_hand *hand, const struct ledger_member *member, uint64_t place,
                 struct error *err);
+
+/* Space is short: removes what was compressed ahead, study by study, until `wanted` bytes should
+ * have come back, and adds them to `*given`. What a layout names, or somebody is at, stays. */
+int press_give_back(struct press *press, uint64_t wanted, uint64_t *given, struct error *err);
 
 /* Nothing came for a moment: lets the disk begin with what was written. */
 void press_start_writing(struct press *press);

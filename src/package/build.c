@@ -27,6 +27,7 @@ struct build {
     bool was_asked;            /* for room for the whole study */
     bool no_room;              /* for more deflated members: the rest is stored */
     bool was_cancelled;
+    uint64_t ahead; /* members that were compressed already */
     struct ledger_member page[PAGE];
 };
 
@@ -114,6 +115,7 @@ static int deflate(struct build *build, const struct scratch_key *key, struct la
         return -1;
     job.scratch = build->scratch;
     if (scratch_recall(job.scratch, key, &job.made)) {
+        build->ahead++;
         take(build, record, &job.made);
         return 0;
     }
@@ -235,7 +237,12 @@ static int lay_out(struct build *build)
         zip_tail(tail, header->count, header->central_offset, header->central_size);
     if (settle_scratch(build) != 0)
         return -1;
-    return layout_writer_finish(&build->layout, header, build->err);
+    if (layout_writer_finish(&build->layout, header, build->err) != 0)
+        return -1;
+    log_debug("package", "S%lld: of %llu members, %llu had been compressed ahead",
+              (long long)study->id, (unsigned long long)header->count,
+              (unsigned long long)build->ahead);
+    return 0;
 }
 
 /* What no layout names any more, or an older version left. */

@@ -171,6 +171,16 @@ void press_leave(struct press *press, struct scratch *scratch)
     close_all(gone);
 }
 
+bool press_is_used(struct press *press, int64_t study_id)
+{
+    bool used = false;
+    pthread_mutex_lock(&press->lock);
+    for (const struct scratch *at = press->scratches; at && !used; at = at->next)
+        used = at->study_id == study_id && at->users > 0;
+    pthread_mutex_unlock(&press->lock);
+    return used;
+}
+
 void press_start_writing(struct press *press)
 {
     struct scratch *held[PRESS_IDLE];
@@ -358,6 +368,8 @@ static void give_large(struct press *press, struct deflator *deflator)
 
 static int work(struct press *press, struct press_job *job, struct error *err)
 {
+    if (!spool_is_ample(press->spool, job->key.member->file_size))
+        return PRESS_NO_ROOM;
     bool large = is_large(job->key.member);
     if (large && !take_large(press, job))
         return error_set(err, "cancelled");

@@ -36,6 +36,8 @@ struct press_job {
 int press_enter(struct press *press, struct scratch **out, int64_t study_id, struct error *err);
 void press_leave(struct press *press, struct scratch *scratch);
 
+bool press_is_used(struct press *press, int64_t study_id);
+
 /* Makes the member and its record, unless another thread does. Returns 0, PRESS_NO_ROOM, PRESS_BUSY
  * or -1. */
 int press_make(struct press *press, struct press_job *job, struct error *err);

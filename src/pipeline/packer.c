@@ -16,6 +16,7 @@
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <sys/resource.h>
+#include <time.h>
 #include <unistd.h>
 
 #define HANDS_MAX        4
@@ -301,7 +302,7 @@ static void await_notice(struct packer *packer, int timeout_ms)
     (void)poll(&event, 1, timeout_ms);
     if (read(packer->event, &ignored, EVENT_SIZE) < 0)
         return; /* the time is over */
-    bridge_pause(packer->bridge, LOOK_EVERY_MS);
+    (void)nanosleep(&(struct timespec){.tv_nsec = LOOK_EVERY_MS * 1000000L}, NULL);
 }
 
 static void remove_unneeded(void *context, int64_t study_id)
