@@ -13,6 +13,8 @@ PACKAGES_DEMO="dcmtk python3 ca-certificates"
 PACKAGES_TEST="dcmtk python3 jq libcunit1-dev bats clang-format shellcheck unzip procps openssl"
 # A Node.js that is there already, from wherever, will do.
 command -v npm >/dev/null || PACKAGES_TEST="$PACKAGES_TEST nodejs npm"
+# So will a JDK.
+command -v javac >/dev/null || PACKAGES_TEST="$PACKAGES_TEST openjdk-17-jdk-headless"
 PACKAGES_CI="clang libclang-rt-14-dev"
 
 packages_missing() {

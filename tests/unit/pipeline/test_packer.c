@@ -291,8 +291,9 @@ static void test_short_space_takes_it_back(void)
     housekeeping_once(bench.bridge);
     CU_ASSERT_EQUAL(bench_files(&bench, "packages"), 2);
     atomic_store(&free_bytes, 20 * MIB); /* the reserve is 1 MiB, a margin 16 */
-    housekeeping_once(bench.bridge);
-    CU_ASSERT_TRUE(files_become(&bench, 0));
+    for (int i = 0; i < NAPS_MAX && bench_files(&bench, "packages") > 0; i++, nap())
+        housekeeping_once(bench.bridge); /* once the last hand has left it */
+    CU_ASSERT_EQUAL(bench_files(&bench, "packages"), 0);
     send_some(&bench, "1.2.3", 2, 2);
     let_it_look(&bench);
     CU_ASSERT_EQUAL(atomic_load(&compressed), 2);
