@@ -389,7 +389,7 @@ int press_ahead(struct press_hand *hand, const struct ledger_member *member, uin
                             .context = hand->context};
     if (press_enter(press, &job.scratch, member->study_id, err) != 0)
         return -1;
-    int code = scratch_recall(job.scratch, &job.key, &job.made) ? 0 : work(press, &job, err);
+    int code = scratch_has_record(job.scratch, &job.key) ? 0 : work(press, &job, err);
     press_leave(press, job.scratch);
     return code;
 }

@@ -150,11 +150,10 @@ static uint64_t get(const uint8_t **at, unsigned bytes)
 static int seal(uint8_t out[SHA256_SIZE], const uint8_t *record, const struct scratch *scratch,
                 const struct scratch_key *key)
 {
-    uint8_t all[SEAL_OFFSET + 3 * 8 + STORED_NAME_SIZE] = {0};
+    uint8_t all[SEAL_OFFSET + 2 * 8 + STORED_NAME_SIZE] = {0};
     uint8_t *at = all + SEAL_OFFSET;
     memcpy(all, record, SEAL_OFFSET);
     put(&at, (uint64_t)scratch->study_id, 8);
-    put(&at, key->place, 8);
     put(&at, (uint64_t)key->member->id, 8);
     memcpy(at, key->member->file_name, strnlen(key->member->file_name, STORED_NAME_SIZE));
     return sha256_of(out, all, sizeof all);
@@ -224,8 +223,9 @@ static bool is_kept(struct scratch *scratch, const struct scratch_record *record
     return (is_own && !atomic_load(&scratch->is_doubted)) || look_at_bytes(scratch, record);
 }
 
-bool scratch_recall(struct scratch *scratch, const struct scratch_key *key,
-                    struct scratch_record *out)
+/* A record as it stands in the table, and who wrote it. */
+static bool read_record(struct scratch *scratch, const struct scratch_key *key,
+                        struct scratch_record *out, bool *is_own)
 {
     uint8_t bytes[RECORD_SIZE], digest[SHA256_SIZE];
     const uint8_t *at = bytes;
@@ -237,14 +237,28 @@ bool scratch_recall(struct scratch *scratch, const struct scratch_key *key,
         memcmp(digest, bytes + SEAL_OFFSET, SEAL_SIZE) != 0)
         return false;
     out->method = (unsigned)get(&at, 4);
-    bool is_own = get(&at, 8) == scratch->writer;
+    *is_own = get(&at, 8) == scratch->writer;
     uint64_t size = get(&at, 8);
     out->packed = get(&at, 8);
     out->offset = get(&at, 8);
     uint32_t crc32 = (uint32_t)get(&at, 4);
     out->packed_crc32 = (uint32_t)get(&at, 4);
-    return size == key->member->file_size && crc32 == key->member->file_crc32 &&
-           is_kept(scratch, out, size, is_own);
+    return size == key->member->file_size && crc32 == key->member->file_crc32;
+}
+
+bool scratch_recall(struct scratch *scratch, const struct scratch_key *key,
+                    struct scratch_record *out)
+{
+    bool is_own;
+    return read_record(scratch, key, out, &is_own) &&
+           is_kept(scratch, out, key->member->file_size, is_own);
+}
+
+bool scratch_has_record(struct scratch *scratch, const struct scratch_key *key)
+{
+    struct scratch_record ignored;
+    bool is_own;
+    return read_record(scratch, key, &ignored, &is_own);
 }
 
 /* ---- the disk ---- */

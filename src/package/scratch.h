@@ -69,6 +69,9 @@ int scratch_record(struct scratch *scratch, const struct scratch_key *key,
 bool scratch_recall(struct scratch *scratch, const struct scratch_key *key,
                     struct scratch_record *out);
 
+/* Whether it has a record, for who works ahead: its bytes are not looked at. */
+bool scratch_has_record(struct scratch *scratch, const struct scratch_key *key);
+
 /* Lets the disk begin with what was written; waits for nothing. */
 void scratch_start_writing(struct scratch *scratch);
 /* Puts the bytes on stable storage. After a failure nothing of it may be used. */

@@ -195,6 +195,8 @@ static void test_unrouted_and_stored_are_left_alone(void)
     open_bench(&bench, "- {name: ct, called: AURABRIDGE, calling: CT1, destination: main}\n");
     start(&bench);
     (void)SEND(&bench, .sop = "1.2.3.1", .pixels = pixels, .calling = "UNKNOWN");
+    let_it_look(&bench);
+    CU_ASSERT_EQUAL(atomic_load(&compressed), 0);
     bench.bridge->config->upload.compression = COMPRESSION_STORE;
     (void)SEND(&bench, .study = "1.2.4", .sop = "1.2.4.1", .pixels = pixels);
     let_it_look(&bench);
@@ -215,6 +217,7 @@ static void test_set_aside_studies_keep_nothing(void)
     (void)SEND(&bench, .sop = "1.2.3.2", .patient = "PAT2", .pixels = pixels);
     CU_ASSERT_TRUE(comes(&compressed, 2));
     CU_ASSERT_TRUE(files_become(&bench, 2));
+    let_it_look(&bench); /* what it did is judged by now */
     bench_assemble(&bench);
     bench_hang_up(&bench, 0);
     bench_pass(&bench, BENCH_QUIET_MS);
