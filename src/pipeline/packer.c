@@ -369,6 +369,7 @@ static int start_hand(struct packer *packer, struct hand *hand, struct error *er
 int packer_start(struct packer *packer, struct error *err)
 {
     packer->hand_count = processors();
+    packer->count = packer->next = packer->left = 0; /* of an earlier run */
     for (unsigned i = 0; i < packer->hand_count; i++) {
         if (start_hand(packer, &packer->hands[i], err) != 0)
             return -1;

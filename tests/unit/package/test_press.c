@@ -18,8 +18,8 @@
 #define COUNT(array) (sizeof(array) / sizeof *(array))
 #define RECORD_SIZE  64
 
-static atomic_uint compressed;  /* members, in one call */
-static void (*meanwhile)(void); /* once, during the next of them */
+static atomic_uint compressed;          /* members, in one call */
+static void (*_Atomic meanwhile)(void); /* once, during the next of them */
 
 size_t __real_libdeflate_deflate_compress(struct libdeflate_compressor *compressor, const void *in,
                                           size_t in_size, void *out, size_t out_size);
@@ -29,8 +29,7 @@ size_t __wrap_libdeflate_deflate_compress(struct libdeflate_compressor *compress
 size_t __wrap_libdeflate_deflate_compress(struct libdeflate_compressor *compressor, const void *in,
                                           size_t in_size, void *out, size_t out_size)
 {
-    void (*now)(void) = meanwhile;
-    meanwhile = NULL;
+    void (*now)(void) = atomic_exchange(&meanwhile, NULL);
     if (now)
         now();
     atomic_fetch_add(&compressed, 1);
@@ -474,7 +473,7 @@ static void test_one_at_a_member(void)
     struct expected expected = expect(shared);
     struct press_hand *hand = new_hand(shared);
     other_hand = new_hand(shared);
-    meanwhile = try_the_same;
+    atomic_store(&meanwhile, try_the_same);
     CU_ASSERT_EQUAL(compress_row(shared, hand, 0), 0);
     CU_ASSERT_EQUAL(other_answer, PRESS_BUSY);
     CU_ASSERT_EQUAL(check(shared, &expected), TRIED - 1);
@@ -510,7 +509,7 @@ static void test_packing_waits_for_nobody(void)
     add_study(shared);
     wanted = expect(shared);
     struct press_hand *hand = new_hand(shared);
-    meanwhile = pack;
+    atomic_store(&meanwhile, pack);
     CU_ASSERT_EQUAL(compress_row(shared, hand, 3), 0);
     CU_ASSERT_EQUAL(made_meanwhile, TRIED);
     struct timespec layout = layout_of(shared);
@@ -532,7 +531,7 @@ static void test_discarded_meanwhile(void)
     add_study(shared);
     struct press_hand *hand = new_hand(shared);
     CU_ASSERT_EQUAL(compress_row(shared, hand, 0), 0);
-    meanwhile = discard;
+    atomic_store(&meanwhile, discard);
     CU_ASSERT_EQUAL(compress_row(shared, hand, 1), 0);
     CU_ASSERT_FALSE(shelf_has_made(shared, "members")); /* it went to what was removed */
     CU_ASSERT_FALSE(shelf_has_made(shared, "deflated"));

@@ -189,18 +189,32 @@ static void test_a_restart_goes_on(void)
     bench_close(&bench);
 }
 
+static const char ct_alone[] =
+    "- {name: ct, called: AURABRIDGE, calling: CT1, destination: main}\n";
+
+static void reload(struct bench *bench, enum config_compression compression)
+{
+    struct config *config = bench_config(bench, ct_alone);
+    size_t count = config->destination_count;
+    config->upload.compression = compression;
+    config->destination_count = 0; /* no destination, no worker */
+    CU_ASSERT_EQUAL(bridge_reconfigure(bench->bridge, config, &bench->err), 0);
+    config->destination_count = count;
+    config_release(config);
+}
+
 static void test_unrouted_and_stored_are_left_alone(void)
 {
     struct bench bench;
-    open_bench(&bench, "- {name: ct, called: AURABRIDGE, calling: CT1, destination: main}\n");
+    open_bench(&bench, ct_alone);
     start(&bench);
     (void)SEND(&bench, .sop = "1.2.3.1", .pixels = pixels, .calling = "UNKNOWN");
     let_it_look(&bench);
     CU_ASSERT_EQUAL(atomic_load(&compressed), 0);
-    bench.bridge->config->upload.compression = COMPRESSION_STORE;
+    reload(&bench, COMPRESSION_STORE);
     (void)SEND(&bench, .study = "1.2.4", .sop = "1.2.4.1", .pixels = pixels);
     let_it_look(&bench);
-    bench.bridge->config->upload.compression = COMPRESSION_AUTO;
+    reload(&bench, COMPRESSION_AUTO);
     send_some(&bench, "1.2.5", 0, 1); /* comes behind them */
     CU_ASSERT_TRUE(comes(&compressed, 1));
     stop(&bench);
