@@ -5,14 +5,17 @@
 #   scripts/packages.sh build runtime                           by hand: any of the lists below
 
 PACKAGES_BUILD="cmake ninja-build gcc g++ pkg-config libdcmtk-dev libcurl4-openssl-dev libsqlite3-dev
-  libcjson-dev libyaml-dev libmicrohttpd-dev libarchive-dev libssl-dev zlib1g-dev"
+  libcjson-dev libyaml-dev libmicrohttpd-dev libarchive-dev libssl-dev zlib1g-dev
+  libdeflate-dev"
 PACKAGES_RUNTIME="ca-certificates libdcmtk17 libcurl4 libsqlite3-0 libcjson1 libyaml-0-2
-  libmicrohttpd12 libarchive13 libssl3 zlib1g"
+  libmicrohttpd12 libarchive13 libssl3 zlib1g libdeflate0"
 PACKAGES_DEMO="dcmtk python3 ca-certificates"
-PACKAGES_TEST="dcmtk python3 jq libcunit1-dev libdeflate-dev bats clang-format shellcheck unzip zip procps openssl curl"
+PACKAGES_TEST="dcmtk python3 jq libcunit1-dev bats clang-format shellcheck unzip zip procps openssl curl"
 # A Node.js that is there already, from wherever, will do.
 command -v npm >/dev/null || PACKAGES_TEST="$PACKAGES_TEST nodejs npm"
-PACKAGES_BENCH="orthanc dcmtk python3 libdeflate-dev curl"
+# So will a JDK.
+command -v javac >/dev/null || PACKAGES_TEST="$PACKAGES_TEST openjdk-17-jdk-headless"
+PACKAGES_BENCH="orthanc dcmtk python3 curl"
 PACKAGES_CI="clang libclang-rt-14-dev"
 
 packages_missing() {

@@ -234,6 +234,37 @@ int ledger_instances(struct ledger *ledger, int64_t study_id, int disposition,
                      int (*visit)(void *context, const struct ledger_instance *instance),
                      void *context, struct error *err);
 
+/* What an archive has to know of an instance: a fraction of the row, and much cheaper to read. */
+struct ledger_member {
+    int64_t id;
+    int64_t study_id;
+    enum ledger_disposition disposition;
+    char sop_instance_uid[UID_SIZE];
+    char transfer_syntax_uid[UID_SIZE];
+    char file_name[STORED_NAME_SIZE]; /* "" when there is no file */
+    uint64_t file_size;
+    uint32_t file_crc32;
+    enum study_state study_state; /* ledger_members_since only, as what follows */
+    bool has_destination;
+};
+
+/* Up to `size` instances of the study, of any disposition, in order of receipt from the row after
+ * `after_id` on. */
+int ledger_members(struct ledger *ledger, int64_t study_id, int64_t after_id,
+                   struct ledger_member *members, size_t size, size_t *count, struct error *err);
+
+/* Likewise of all studies, with their states, and moves `*after_id` on: to the last one read or,
+ * where there is none, to where the next will come after. */
+int ledger_members_since(struct ledger *ledger, int64_t *after_id, struct ledger_member *members,
+                         size_t size, size_t *count, struct error *err);
+
+/* The `after_id` from which every instance of a study in receiving is found. */
+int ledger_members_open(struct ledger *ledger, int64_t *after_id, struct error *err);
+
+/* How many instances, of any disposition, the study had before this row: its place among them. */
+int ledger_member_place(struct ledger *ledger, uint64_t *place, int64_t study_id,
+                        int64_t instance_id, struct error *err);
+
 /* stored → dropped for the reason; counts move with it. Its file stays until discarded or trimmed.
  * LEDGER_CONFLICT when it is not stored, or its study is past validation. */
 int ledger_instance_drop(struct ledger *ledger, int64_t instance_id, const char *reason,

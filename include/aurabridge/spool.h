@@ -66,6 +66,10 @@ void spool_set_reserve(struct spool *spool, uint64_t reserve);
  * Returns 0, SPOOL_FULL with the figures, or -1 when the disk does not answer. */
 int spool_check_space(struct spool *spool, uint64_t wanted, struct error *err);
 
+/* Whether they can go to copies that are a mere convenience: there is so much room that nobody
+ * would be asked to give any back. False also when the disk does not answer. */
+bool spool_is_ample(struct spool *spool, uint64_t wanted);
+
 /* Whether a spool in the directory would be open. Returns as spool_admit. */
 int spool_check_directory(const char *directory, uint64_t reserve, struct error *err);
 

@@ -7,6 +7,7 @@
 #include "study_values.h"
 
 #include "aurabridge/log.h"
+#include "aurabridge/package.h"
 #include "aurabridge/route.h"
 #include "aurabridge/validate.h"
 
@@ -101,6 +102,18 @@ static int find_route(struct bridge *bridge, struct ledger_study *study,
     return failed ? failed : ledger_study(bridge->ledger, study, study->id, err);
 }
 
+/* What waits for a person, or for a map, keeps no second copy of its instances meanwhile. */
+static int set_aside(struct bridge *bridge, const struct ledger_study *study, enum study_state to,
+                     const char *reason, struct error *err)
+{
+    struct error why;
+    int failed = ledger_advance(bridge->ledger, study->id, STUDY_VALIDATING, to, reason, err);
+    if (!failed && package_remove(bridge->spool, study->id, &why) != 0)
+        log_warning("assembler", "what was compressed of S%" PRId64 " stays: %s", study->id,
+                    why.text);
+    return failed;
+}
+
 static int decide(struct bridge *bridge, const struct ledger_study *study,
                   const struct validate_result *result, struct error *err)
 {
@@ -108,11 +121,10 @@ static int decide(struct bridge *bridge, const struct ledger_study *study,
         ledger_set_warning(bridge->ledger, study->id, result->warning, err) != 0)
         return -1;
     if (result->verdict != VALIDATE_PASS)
-        return ledger_advance(bridge->ledger, study->id, STUDY_VALIDATING, STUDY_QUARANTINED,
-                              result->reason, err);
+        return set_aside(bridge, study, STUDY_QUARANTINED, result->reason, err);
     if (!study->destination[0])
-        return ledger_advance(bridge->ledger, study->id, STUDY_VALIDATING, STUDY_UNROUTED,
-                              "no entry of the AE-title map matches its sender", err);
+        return set_aside(bridge, study, STUDY_UNROUTED,
+                         "no entry of the AE-title map matches its sender", err);
     return ledger_advance(bridge->ledger, study->id, STUDY_VALIDATING, STUDY_READY, "valid", err);
 }
 

@@ -36,7 +36,9 @@ static int init_waiting(struct bridge *bridge)
 static int open_stores(struct bridge *bridge, struct error *err)
 {
     const struct config *config = bridge->config;
-    if (spool_open(&bridge->spool, config->spool.directory, config->spool.reserve, err) != 0)
+    if (spool_open(&bridge->spool, config->spool.directory, config->spool.reserve, err) != 0 ||
+        press_new(&bridge->press, bridge->spool, err) != 0 ||
+        packer_new(&bridge->packer, bridge, err) != 0)
         return -1;
     char path[FS_PATH_MAX];
     if (fs_join(path, config->spool.directory, "ledger.sqlite", err) != 0 ||
@@ -189,7 +191,7 @@ int bridge_start(struct bridge *bridge, struct error *err)
     if (refused)
         return error_errno(err, refused, "starting the housekeeper's thread");
     bridge->housekeeper_runs = true;
-    return 0;
+    return packer_start(bridge->packer, err);
 }
 
 int bridge_reconfigure(struct bridge *bridge, struct config *config, struct error *err)
@@ -244,6 +246,7 @@ void bridge_stop(struct bridge *bridge)
         pthread_join(bridge->housekeeper, NULL);
         bridge->housekeeper_runs = false;
     }
+    packer_stop(bridge->packer);
     deliveries_stop(bridge);
 }
 
@@ -251,6 +254,8 @@ void bridge_free(struct bridge *bridge)
 {
     if (!bridge)
         return;
+    packer_free(bridge->packer);
+    press_free(bridge->press);
     study_holds_free(bridge->holds);
     ledger_close(bridge->ledger);
     spool_close(bridge->spool);

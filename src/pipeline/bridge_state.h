@@ -2,9 +2,11 @@
 #ifndef AURABRIDGE_PIPELINE_BRIDGE_STATE_H
 #define AURABRIDGE_PIPELINE_BRIDGE_STATE_H
 
+#include "packer.h"
 #include "receptions.h"
 
 #include "aurabridge/bridge.h"
+#include "aurabridge/press.h"
 #include "aurabridge/study.h"
 
 #include <pthread.h>
@@ -22,7 +24,9 @@ struct time_watch {
 struct bridge {
     const struct clock *clock;
     struct spool *spool;
+    struct press *press;
     struct ledger *ledger;
+    struct packer *packer;
     struct study_holds *holds;
     struct instance_sink sink;
     struct receptions receptions;

@@ -159,6 +159,7 @@ static void after_record(struct instance *instance, const struct ledger_arrival_
         assembler_unhold(bridge, left);
     if (outcome->study_opened)
         bridge_wake(bridge);
+    packer_notice(bridge->packer);
 }
 
 /* The ledger refused. A file that no row names would be one more with each try of the sender. Where

@@ -110,7 +110,7 @@ static enum stage_result pack(struct stage *stage)
     if (!gate_is_fresh(&stage->worker->delivery->gate, clock_wall_ms(bridge->clock)) &&
         announce_lift(stage) != 0)
         return stage->result;
-    if (package_open(&package, bridge->spool, bridge->ledger, &stage->study,
+    if (package_open(&package, bridge->spool, bridge->press, bridge->ledger, &stage->study,
                      stage->config->upload.compression, delivery_worker_stops, stage->worker,
                      &err) != 0) {
         if (delivery_worker_stops(stage->worker))

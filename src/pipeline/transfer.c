@@ -128,7 +128,7 @@ enum stage_result transfer_run(struct stage *stage)
     struct bridge *bridge = stage->bridge;
     struct archive archive = {.package = NULL};
     struct error err;
-    if (package_open(&archive.package, bridge->spool, bridge->ledger, &stage->study,
+    if (package_open(&archive.package, bridge->spool, bridge->press, bridge->ledger, &stage->study,
                      stage->config->upload.compression, delivery_worker_stops, stage->worker,
                      &err) != 0) {
         if (delivery_worker_stops(stage->worker))

@@ -211,7 +211,7 @@ static void make_package(struct bridge *bridge, int64_t id)
     struct package *package = NULL;
     struct error err;
     FUZZ_CHECK(ledger_study(bridge_ledger(bridge), &study, id, NULL) == 0);
-    if (package_open(&package, bridge_spool(bridge), bridge_ledger(bridge), &study,
+    if (package_open(&package, bridge_spool(bridge), NULL, bridge_ledger(bridge), &study,
                      COMPRESSION_STORE, NULL, NULL, &err) != 0)
         fuzz_fail(__FILE__, __LINE__, "a study is packed", err.text);
     package_close(package);
