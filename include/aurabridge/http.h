@@ -35,6 +35,9 @@ struct http_upload {
     int (*read)(void *context, uint64_t offset, void *bytes, size_t length, size_t *got,
                 struct error *err);
     void (*progress)(void *context, uint64_t sent); /* may be null */
+    /* How many of `wanted` bytes may be sent now; waits until there are some. 0: the call is to
+     * end, as by `cancelled`. The time in it does not count as standing still. May be null. */
+    size_t (*admit)(void *context, size_t wanted);
 };
 
 struct http_request {
