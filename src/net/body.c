@@ -1,5 +1,5 @@
 /* The body of a request: read as it is sent, from memory or from the caller's source, and read
- * again from any offset when libcurl has to start over on a new connection. */
+ * again from any offset when libcurl has to start over on a new connection, where it may. */
 #include "client.h"
 
 #include "aurabridge/clock.h"
@@ -71,6 +71,9 @@ size_t body_read(char *out, size_t size, size_t count, void *context)
 int body_seek(void *context, curl_off_t offset, int origin)
 {
     struct http_exchange *exchange = context;
+    /* It would go to the server once more, which may have it already. */
+    if (exchange->request->once && exchange->body_offset > 0)
+        return CURL_SEEKFUNC_FAIL;
     if (origin != SEEK_SET || offset < 0 || (uint64_t)offset > exchange->body->length)
         return CURL_SEEKFUNC_FAIL;
     exchange->body_offset = (uint64_t)offset;

@@ -3,7 +3,7 @@
  * Guarantees: replies are bounded, a call ends by its timeout or soon after the caller cancels it
  * (within about a second), and the Host header is exactly http_host_of(url). Follows no redirects
  * and repeats nothing, except that libcurl sends a request again when a kept connection turns out
- * to be dead; `fresh_connection` rules that out.
+ * to be dead; `once` rules that out.
  */
 #include "client.h"
 
@@ -178,7 +178,6 @@ static CURLcode set_call(CURL *handle, struct http_exchange *exchange, struct cu
         curl_easy_setopt(handle, CURLOPT_HTTPHEADER, lines),
         curl_easy_setopt(handle, CURLOPT_CONNECTTIMEOUT_MS, (long)connect_ms),
         curl_easy_setopt(handle, CURLOPT_TIMEOUT_MS, request->upload ? 0L : (long)timeout_ms),
-        curl_easy_setopt(handle, CURLOPT_FRESH_CONNECT, request->fresh_connection ? 1L : 0L),
         curl_easy_setopt(handle, CURLOPT_WRITEFUNCTION, reply_body),
         curl_easy_setopt(handle, CURLOPT_WRITEDATA, exchange),
         curl_easy_setopt(handle, CURLOPT_HEADERFUNCTION, reply_header_line),
@@ -198,6 +197,8 @@ static int conclude(struct http_client *client, struct http_exchange *exchange, 
     struct http_reply *reply = exchange->reply;
     struct http_ending ending = {
         .code = code, .reason = client->reason[0] ? client->reason : curl_easy_strerror(code)};
+    if (code == CURLE_SEND_FAIL_REWIND) /* body_seek refused to begin again */
+        ending.reason = "it was kept from an earlier call, and closed when this one was sent";
     curl_off_t begun_us = 0;
     long status = 0;
     long request_bytes = 0;

@@ -31,6 +31,7 @@ struct driver {
     struct tus_way own;  /* of this call alone, where the caller has none */
     int64_t sent_ms;     /* monotonic: when the PATCH began */
     uint64_t failed_at;  /* where a PATCH began that broke; UINT64_MAX: none did just now */
+    bool may_be_lost;    /* if nothing of it is there, it is the size that may be at fault */
     unsigned fruitless;
     bool overrides;
     int64_t pause_ms;
@@ -177,7 +178,7 @@ static void note_broken(struct driver *driver, uint64_t offset)
     int64_t now_ms = clock_monotonic_ms(clock_system());
     struct chunk_plan *plan = plan_lock(driver);
     uint64_t before = plan->size;
-    if (offset == driver->failed_at)
+    if (offset == driver->failed_at && driver->may_be_lost)
         chunk_lost(plan, driver->sent, now_ms);
     else if (offset > driver->failed_at && offset - driver->failed_at < driver->sent &&
              driver->upload->way)
@@ -317,8 +318,14 @@ static bool again(struct driver *driver, const struct tus_decision *decision,
         *outcome = stopped(upload);
         return true;
     }
-    if (driver->question == TUS_QUESTION_SEND && is_broken(&driver->exchange.answer))
-        driver->failed_at = upload->offset;
+    if (driver->question == TUS_QUESTION_SEND) {
+        const struct tus_answer *answer = &driver->exchange.answer;
+        driver->may_be_lost = is_broken(answer);
+        /* A kept connection that breaks is replaced below us, and what is sent again meets what was
+         * kept of it: 409. */
+        if (driver->may_be_lost || (answer->failure == HTTP_OK && answer->status == 409))
+            driver->failed_at = upload->offset;
+    }
     if (decision->action != TUS_ACTION_RESEND)
         driver->question = upload->url[0] != '\0' ? TUS_QUESTION_OFFSET : TUS_QUESTION_CREATE;
     return false;

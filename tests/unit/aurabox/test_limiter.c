@@ -368,7 +368,7 @@ static void test_no_window_holds_more(void)
 
 static CU_TestInfo cases[] = {
     SUITE_CASE(test_limits_per_bucket),
-                              SUITE_CASE(test_a_look_takes_nothing),
+    SUITE_CASE(test_a_look_takes_nothing),
     SUITE_CASE(test_survives_reopen_and_other_keys_are_apart),
     SUITE_CASE(test_orphans_count_for_their_timeout),
     SUITE_CASE(test_clock_that_goes_back),

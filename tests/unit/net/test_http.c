@@ -96,16 +96,53 @@ static void test_methods(void)
     tear_down(&fixture);
 }
 
-static void test_fresh_connection(void)
+static struct http_request once_to(const struct fixture *fixture)
 {
-    const struct http_script_step steps[] = {{.status = 200}, {.status = 200}, {.status = 0}};
+    struct http_request request = request_to(fixture, "POST");
+    request.body = "{}";
+    request.body_length = 2;
+    request.once = true;
+    return request;
+}
+
+/* The server heard it, and closed the kept connection without a word: nobody knows what it did. */
+static void test_once_is_not_sent_again(void)
+{
+    const struct http_script_step steps[] = {
+        {.status = 200}, {.raw = "", .ending = SCRIPT_CLOSE}, {.status = 200}, {.status = 0}};
     struct fixture fixture;
     set_up(&fixture, steps);
-    struct http_request request = request_to(&fixture, "GET");
+    struct http_request request = once_to(&fixture);
     CU_ASSERT_EQUAL(call(&fixture, &request), 0);
-    request.fresh_connection = true;
+    CU_ASSERT_EQUAL(call(&fixture, &request), -1);
+    CU_ASSERT_EQUAL(fixture.reply.failure, HTTP_UNREACHABLE);
+    CU_ASSERT_TRUE(fixture.reply.sent);
+    CU_ASSERT_PTR_NOT_NULL(strstr(fixture.err.text, "broke off"));
+    CU_ASSERT_EQUAL(http_script_count(fixture.script), 2);
+    CU_ASSERT_EQUAL(call(&fixture, &request), 0); /* when it is asked for */
+    CU_ASSERT_EQUAL(http_script_count(fixture.script), 3);
+    request.once = false;
+    tear_down(&fixture);
+}
+
+/* Such calls share a connection, and one that was closed meanwhile is no obstacle. */
+static void test_once_keeps_the_connection(void)
+{
+    const struct http_script_step steps[] = {{.status = 200},
+                                             {.status = 404, .body = "no"},
+                                             {.status = 200, .ending = SCRIPT_CLOSE},
+                                             {.status = 200},
+                                             {.status = 0}};
+    struct fixture fixture;
+    set_up(&fixture, steps);
+    struct http_request request = once_to(&fixture);
+    for (unsigned i = 0; i < 3; i++)
+        CU_ASSERT_EQUAL(call(&fixture, &request), 0);
+    CU_ASSERT_EQUAL(http_script_connections(fixture.script), 1);
+    (void)usleep(50000); /* the end of the connection is on its way */
     CU_ASSERT_EQUAL(call(&fixture, &request), 0);
     CU_ASSERT_EQUAL(http_script_connections(fixture.script), 2);
+    CU_ASSERT_EQUAL(http_script_count(fixture.script), 4);
     tear_down(&fixture);
 }
 
@@ -759,7 +796,8 @@ static void test_proxy_that_refuses_the_way(void)
 }
 
 static CU_TestInfo cases[] = {SUITE_CASE(test_methods),
-                              SUITE_CASE(test_fresh_connection),
+                              SUITE_CASE(test_once_is_not_sent_again),
+                              SUITE_CASE(test_once_keeps_the_connection),
                               SUITE_CASE(test_headers_cannot_be_forged),
                               SUITE_CASE(test_bad_url_is_not_told),
                               SUITE_CASE(test_upload),

@@ -341,6 +341,29 @@ static void test_what_was_kept_says_that_it_streams(void)
     tus_way_free(way);
 }
 
+/* As libcurl makes of a kept connection that breaks. */
+static void test_what_a_409_finds_was_kept_too(void)
+{
+    static const struct fake_step steps[] = {HEAD(200, AT(0)),
+                                             PATCH(0, 8388608, 409, TUS),
+                                             HEAD(200, AT(1048576)),
+                                             PATCH(1048576, 103809024, 204, AT(104857600)),
+                                             {0}};
+    static const struct fake_step nothing[] = {HEAD(200, AT(0)),
+                                               PATCH(0, 8388608, 409, TUS),
+                                               HEAD(200, AT(0)),
+                                               PATCH(0, 8388608, 204, AT(8388608)),
+                                               {0}};
+    struct tus_way *way = NULL;
+    struct error err;
+    CU_ASSERT_EQUAL_FATAL(tus_way_new(&way, &err), 0);
+    send_by(way, 8 * MIB, nothing, TUS_DONE);
+    tus_way_free(way);
+    CU_ASSERT_EQUAL_FATAL(tus_way_new(&way, &err), 0);
+    send_by(way, 100 * MIB, steps, TUS_DONE);
+    tus_way_free(way);
+}
+
 static void test_a_refused_size_is_not_tried_by_the_next_upload(void)
 {
     static const struct fake_step first[] = {HEAD(200, AT(0)),
@@ -467,6 +490,7 @@ static CU_TestInfo cases[] = {SUITE_CASE(test_scripts),
                               SUITE_CASE(test_bad_settings),
                               SUITE_CASE(test_chunks_grow_and_are_remembered),
                               SUITE_CASE(test_what_was_kept_says_that_it_streams),
+                              SUITE_CASE(test_what_a_409_finds_was_kept_too),
                               SUITE_CASE(test_a_refused_size_is_not_tried_by_the_next_upload),
                               SUITE_CASE(test_only_what_was_sent_is_lost),
                               SUITE_CASE(test_is_complete),
