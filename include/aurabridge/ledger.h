@@ -203,6 +203,9 @@ int ledger_claim(struct ledger *ledger, struct ledger_study *out, const char *de
 int ledger_claim_urgent(struct ledger *ledger, struct ledger_study *out, const char *destination,
                         const char *owner, int64_t now_ms, int64_t lease_ms, int64_t *next_ms,
                         struct error *err);
+/* Whether that would find one; takes nothing. `*next_ms` says when the earliest retry is due. */
+int ledger_urgent_is_due(struct ledger *ledger, bool *due, const char *destination, int64_t now_ms,
+                         int64_t *next_ms, struct error *err);
 /* Studies of the destination that are to be delivered and that nobody has in hand. */
 int ledger_waiting(struct ledger *ledger, uint64_t *count, const char *destination,
                    struct error *err);

@@ -188,6 +188,41 @@ int ledger_claim_urgent(struct ledger *ledger, struct ledger_study *out, const c
     return claim_next(ledger, out, &wanted, next_ms, err);
 }
 
+struct urgency {
+    const char *destination;
+    int64_t now_ms, id, next_ms;
+};
+
+static int look_for_urgent(struct ledger *ledger, struct database *database, void *argument,
+                           struct error *err)
+{
+    (void)ledger;
+    struct urgency *urgency = argument;
+    static const char due[] =
+        "SELECT s.id FROM study s INDEXED BY study_urgent WHERE s.destination=?1 AND s.state "
+        "IN " SQL_DELIVERING " AND s.priority='urgent' AND s.free_at_ms<=?2 AND " NOT_BEHIND
+        " LIMIT 1";
+    static const char later[] =
+        "SELECT free_at_ms FROM study INDEXED BY study_urgent WHERE destination=?1 AND "
+        "state IN " SQL_DELIVERING " AND priority='urgent' AND free_at_ms>?2 "
+        "ORDER BY free_at_ms LIMIT 1";
+    struct values values = VALUES(TEXT(urgency->destination), INTEGER(urgency->now_ms));
+    return database_number(database, &urgency->id, due, values, err) < 0 ||
+                   database_number(database, &urgency->next_ms, later, values, err) < 0
+               ? -1
+               : 0;
+}
+
+int ledger_urgent_is_due(struct ledger *ledger, bool *due, const char *destination, int64_t now_ms,
+                         int64_t *next_ms, struct error *err)
+{
+    struct urgency urgency = {.destination = destination, .now_ms = now_ms, .next_ms = INT64_MAX};
+    int failed = ledger_read(ledger, look_for_urgent, &urgency, err);
+    *due = urgency.id != 0;
+    *next_ms = urgency.next_ms;
+    return failed;
+}
+
 struct waiting {
     const char *destination;
     int64_t count;
@@ -213,7 +248,7 @@ int ledger_waiting(struct ledger *ledger, uint64_t *count, const char *destinati
 {
     struct waiting waiting = {.destination = destination};
     int failed = ledger_read(ledger, count_waiting, &waiting, err);
-    *count = failed ? 0 : (uint64_t)waiting.count;
+    *count = failed || waiting.count < 0 ? 0 : (uint64_t)waiting.count;
     return failed;
 }
 

@@ -198,9 +198,9 @@ int bridge_start(struct bridge *bridge, struct error *err)
 int bridge_reconfigure(struct bridge *bridge, struct config *config, struct error *err)
 {
     if (kept_entries_save(bridge->spool, config, err) != 0 ||
+        deliveries_follow(bridge, config, err) != 0 ||
         bandwidth_follow(&bridge->bandwidth, config->upload.limits, config->upload.limit_count,
-                         err) != 0 ||
-        deliveries_follow(bridge, config, err) != 0)
+                         err) != 0)
         return -1;
     spool_set_reserve(bridge->spool, config->spool.reserve);
     pthread_mutex_lock(&bridge->config_lock);

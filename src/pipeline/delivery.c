@@ -47,6 +47,20 @@ static void give_back(struct delivery_worker *worker, int64_t study_id)
     }
 }
 
+/* Whether the worker for urgent studies has something to do. Else it does not even ask at the gate:
+ * it would be the probe of a paused destination, and find nothing to probe with. */
+static bool has_urgent(const struct delivery_worker *worker, int64_t now, int64_t *next)
+{
+    const struct delivery *delivery = worker->delivery;
+    struct error err;
+    bool due = false;
+    if (ledger_urgent_is_due(delivery->bridge->ledger, &due, delivery->settings->name, now, next,
+                             &err) == 0)
+        return due;
+    *next = now + LOCAL_FAULT_DELAY_MS; /* the other workers tell */
+    return false;
+}
+
 /* Claims and runs one stage. Says when to look again; 0: at once. */
 static int64_t work_once(struct delivery_worker *worker)
 {
@@ -54,6 +68,8 @@ static int64_t work_once(struct delivery_worker *worker)
     struct bridge *bridge = delivery->bridge;
     int64_t now = clock_wall_ms(bridge->clock);
     int64_t next = INT64_MAX;
+    if (worker->urgent_only && !has_urgent(worker, now, &next))
+        return next;
     if (!gate_enter(&delivery->gate, now, &worker->probe, &next))
         return next;
     next = INT64_MAX;
@@ -64,6 +80,8 @@ static int64_t work_once(struct delivery_worker *worker)
         &err);
     if (found != 0) {
         gate_leave(&delivery->gate, worker->probe);
+        if (worker->urgent_only && worker->probe != 0)
+            bridge_wake(bridge); /* another took it first, and waits for the probe's end */
         if (found == LEDGER_NOT_FOUND)
             return next;
         if (!bridge_met_full_ledger(bridge, found))

@@ -168,4 +168,10 @@ YAML
     wait_until 30 status_is .brake away
     [[ "$(status_query .reason)" == *"127.0.0.1"* ]]
     bridge status --metrics | grep -q '^aurabridge_brake{destination="main",brake="away"} 1$'
+    # The worker for urgent studies, which has none, keeps the others from no probe.
+    local before=$SECONDS
+    sandbox_start --tus-endpoint "$TUS_URL"
+    wait_until 15 studies_are completed 2
+    echo "after $((SECONDS - before)) s"
+    [ "$(sandbox_count '"/api/auth/exchange"')" -ge 1 ]
 }

@@ -195,8 +195,8 @@ static void test_priorities(void)
     } rows[] = {
         {"1.1", PRIORITY_NORMAL, 1}, /* urgent ones overtake a week, not more */
         {"1.2", PRIORITY_URGENT, 9}, /* oldest first among equals */
-        {"1.3", PRIORITY_NORMAL, 3},  {"1.4", PRIORITY_URGENT, 11}, {"1.5", PRIORITY_NORMAL, 7},
-        {"1.6", PRIORITY_LOW, 8}, /* lets a day's normal ones pass */
+        {"1.3", PRIORITY_NORMAL, 3},  {"1.4", PRIORITY_URGENT, 11}, {"1.5", PRIORITY_NORMAL, 8},
+        {"1.6", PRIORITY_LOW, 7}, /* lets a day's normal ones pass */
         {"1.7", PRIORITY_NORMAL, 10}, {"1.8", PRIORITY_LOW, 10},    {"1.9", PRIORITY_NORMAL, 12},
     };
     static const size_t came[] = {6, 3, 8, 0, 4, 1, 7, 2, 5};
@@ -251,19 +251,32 @@ static int64_t claim_urgent(struct bench *bench, int64_t now, int64_t *next)
     return result == 0 ? study.id : 0;
 }
 
+static bool urgent_is_due(struct bench *bench, int64_t now, int64_t *next)
+{
+    bool due = false;
+    CU_ASSERT_EQUAL(ledger_urgent_is_due(bench->ledger, &due, "main", now, next, NULL), 0);
+    return due;
+}
+
 static void test_urgent_alone(void)
 {
     struct bench *bench = bench_new(false);
     (void)add_ranked(bench, "1.1", PRIORITY_NORMAL, 1000);
     (void)add_ranked(bench, "1.2", PRIORITY_LOW, 1000);
     int64_t next = 0;
+    CU_ASSERT_FALSE(urgent_is_due(bench, 5000, &next));
+    CU_ASSERT_EQUAL(next, INT64_MAX);
     CU_ASSERT_EQUAL(claim_urgent(bench, 5000, &next), 0);
     int64_t late = add_ranked(bench, "1.4", PRIORITY_URGENT, 3000);
     int64_t early = add_ranked(bench, "1.5", PRIORITY_URGENT, 2000);
     CU_ASSERT_EQUAL(ledger_defer(bench->ledger, early, STUDY_READY, 9000, "later", true, NULL), 0);
+    CU_ASSERT_TRUE(urgent_is_due(bench, 5000, &next));
     CU_ASSERT_EQUAL(claim_urgent(bench, 5000, &next), late);
+    CU_ASSERT_FALSE(urgent_is_due(bench, 5000, &next));
+    CU_ASSERT_EQUAL(next, 9000);
     CU_ASSERT_EQUAL(claim_urgent(bench, 5000, &next), 0);
     CU_ASSERT_EQUAL(next, 9000);
+    CU_ASSERT_TRUE(urgent_is_due(bench, 9000, &next));
     CU_ASSERT_EQUAL(claim_urgent(bench, 9000, &next), early);
     uint64_t waiting = 0;
     CU_ASSERT_EQUAL(ledger_waiting(bench->ledger, &waiting, "main", NULL), 0);
@@ -282,6 +295,8 @@ static void test_urgent_supplements_wait(void)
     SEND(bench, .sop = "1.2", .priority = PRIORITY_URGENT);
     bench_bring(bench, 2, STUDY_READY);
     CU_ASSERT_EQUAL(bench_study(bench, 2).priority, PRIORITY_URGENT);
+    int64_t next = 0;
+    CU_ASSERT_FALSE(urgent_is_due(bench, bench->now, &next));
     CU_ASSERT_EQUAL(claim_urgent(bench, bench->now, NULL), 0);
     CU_ASSERT_EQUAL(claim(bench, bench->now, NULL), 1);
     bench_bring(bench, 1, STUDY_COMPLETED);
@@ -318,6 +333,26 @@ static void test_many_waits_end_at_once(void)
         CU_ASSERT_EQUAL(claim(bench, 10000, NULL), i + 1);
     CU_ASSERT_EQUAL(claim(bench, 10000, NULL), 0);
     CU_ASSERT_EQUAL(bench_study(bench, 1).attempt, 1); /* its backoff goes on */
+    bench_free(bench);
+}
+
+/* More than end their wait at once stand behind something: who may go is found behind them. */
+static void test_due_behind_many_that_may_not_go(void)
+{
+    enum { MANY = 40 };
+    struct bench *bench = bench_new(false);
+    for (int i = 0; i < MANY; i++) {
+        char uid[32], later[32];
+        (void)snprintf(uid, sizeof uid, "1.%d", i);
+        (void)snprintf(later, sizeof later, "1.%d.1", i);
+        bench_bring(bench, SEND(bench, .study = uid, .sop = uid).study_id, STUDY_VALIDATING);
+        int64_t id = SEND(bench, .study = uid, .sop = later).study_id;
+        bench_bring(bench, id, STUDY_READY);
+        CU_ASSERT_EQUAL(ledger_defer(bench->ledger, id, STUDY_READY, 5000, "away", true, NULL), 0);
+    }
+    int64_t id = add_ranked(bench, "2", PRIORITY_NORMAL, 1000);
+    CU_ASSERT_EQUAL(ledger_defer(bench->ledger, id, STUDY_READY, 6000, "away", true, NULL), 0);
+    CU_ASSERT_EQUAL(claim(bench, 10000, NULL), id);
     bench_free(bench);
 }
 
@@ -431,6 +466,7 @@ static CU_TestInfo cases[] = {SUITE_CASE(test_oldest_first),
                               SUITE_CASE(test_urgent_supplements_wait),
                               SUITE_CASE(test_a_new_route_brings_its_priority),
                               SUITE_CASE(test_many_waits_end_at_once),
+                              SUITE_CASE(test_due_behind_many_that_may_not_go),
                               SUITE_CASE(test_claims_sort_nothing),
                               SUITE_CASE(test_upload_progress),
                               SUITE_CASE(test_workers_never_share),
