@@ -64,6 +64,7 @@ struct ledger_arrival {
     int64_t quiet_period_ms;
     int64_t max_wait_ms;
     enum changed_duplicate changed_duplicate;
+    enum study_priority priority; /* of the map entry: a study that this arrival opens keeps it */
 };
 
 enum ledger_arrival_kind {
@@ -126,6 +127,7 @@ struct ledger_study {
     int64_t first_id;    /* of generation 0; its own id there */
     char entry_name[LEDGER_NAME_SIZE];
     char destination[LEDGER_NAME_SIZE];
+    enum study_priority priority;
     enum study_state state;
     char reason[LEDGER_REASON_SIZE]; /* why it is in this state, or why it waits */
     char warning[LEDGER_REASON_SIZE];
@@ -177,7 +179,8 @@ int ledger_set_warning(struct ledger *ledger, int64_t id, const char *warning, s
 /* For unrouted, quarantined and validating studies, else LEDGER_CONFLICT. Under another key the
  * study becomes the latest generation there. */
 int ledger_set_route(struct ledger *ledger, int64_t id, const char *route_key,
-                     const char *entry_name, const char *destination, struct error *err);
+                     const char *entry_name, const char *destination, enum study_priority priority,
+                     struct error *err);
 
 /* The next receiving study whose due_ms has come, or study in validating whose retry_at has and
  * that nobody leases: a restart, a failed question or a map reload left it there, and it is to be
@@ -186,14 +189,26 @@ int ledger_set_route(struct ledger *ledger, int64_t id, const char *route_key,
 int ledger_study_due(struct ledger *ledger, int64_t *id, int64_t now_ms, int64_t *next_ms,
                      struct error *err);
 
-/* The oldest study of the destination that is ready, packaging, uploading or confirming, due at
+/* The next study of the destination that is ready, packaging, uploading or confirming, due at
  * `now_ms`, not leased, and not behind an earlier generation that is still in flight (or, when it
- * has_changed_duplicates, not final). It is leased to `owner` until now + lease; a lease of a
- * process that died counts as ended when the ledger is opened. LEDGER_NOT_FOUND: none; `*next_ms`
- * says when the earliest retry is due. */
+ * has_changed_duplicates, not final). The oldest goes first; an urgent one counts as a week older
+ * than it is, one of low priority as a day younger, so that nobody waits for ever. It is leased to
+ * `owner` until now + lease; a lease of a process that died counts as ended when the ledger is
+ * opened. LEDGER_NOT_FOUND: none; `*next_ms` says when the earliest retry is due. Costs the same
+ * however many wait. */
 int ledger_claim(struct ledger *ledger, struct ledger_study *out, const char *destination,
                  const char *owner, int64_t now_ms, int64_t lease_ms, int64_t *next_ms,
                  struct error *err);
+/* The same among urgent studies alone. */
+int ledger_claim_urgent(struct ledger *ledger, struct ledger_study *out, const char *destination,
+                        const char *owner, int64_t now_ms, int64_t lease_ms, int64_t *next_ms,
+                        struct error *err);
+/* Whether that would find one; takes nothing. `*next_ms` says when the earliest retry is due. */
+int ledger_urgent_is_due(struct ledger *ledger, bool *due, const char *destination, int64_t now_ms,
+                         int64_t *next_ms, struct error *err);
+/* Studies of the destination that are to be delivered and that nobody has in hand. */
+int ledger_waiting(struct ledger *ledger, uint64_t *count, const char *destination,
+                   struct error *err);
 /* The first earlier generation for whose sake ledger_claim passes the study over, or 0. */
 int ledger_study_behind(struct ledger *ledger, int64_t *earlier_id, int64_t id, struct error *err);
 int ledger_release_claim(struct ledger *ledger, int64_t id, struct error *err);

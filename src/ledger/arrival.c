@@ -19,7 +19,8 @@ static int open_study(struct ledger *ledger, struct database *database, struct r
                       struct error *err)
 {
     const struct ledger_arrival *arrival = reception->arrival;
-    struct ledger_study like = {.first_received_ms = arrival->received_ms,
+    struct ledger_study like = {.priority = arrival->priority,
+                                .first_received_ms = arrival->received_ms,
                                 .last_received_ms = arrival->received_ms};
     (void)snprintf(like.route_key, sizeof like.route_key, "%s", arrival->route_key);
     (void)snprintf(like.study_instance_uid, sizeof like.study_instance_uid, "%s",

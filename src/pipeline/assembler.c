@@ -97,8 +97,8 @@ static int find_route(struct bridge *bridge, struct ledger_study *study,
     char key[ROUTE_KEY_SIZE];
     if (route_key(key, entry, &sender) != 0)
         return error_set(err, "no memory for a route key");
-    int failed =
-        ledger_set_route(bridge->ledger, study->id, key, entry->name, entry->destination, err);
+    int failed = ledger_set_route(bridge->ledger, study->id, key, entry->name, entry->destination,
+                                  entry->priority, err);
     return failed ? failed : ledger_study(bridge->ledger, study, study->id, err);
 }
 

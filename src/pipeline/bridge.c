@@ -30,6 +30,7 @@ static int init_waiting(struct bridge *bridge)
     pthread_mutex_init(&bridge->deliveries_lock, NULL);
     pthread_mutex_init(&bridge->audit_lock, NULL);
     receptions_init(&bridge->receptions);
+    bandwidth_init(&bridge->bandwidth, bridge->clock);
     return failed ? -1 : 0;
 }
 
@@ -44,7 +45,9 @@ static int open_stores(struct bridge *bridge, struct error *err)
     if (fs_join(path, config->spool.directory, "ledger.sqlite", err) != 0 ||
         ledger_open(&bridge->ledger, path, bridge->clock, err) != 0 ||
         study_holds_new(&bridge->holds, err) != 0 ||
-        kept_entries_save(bridge->spool, config, err) != 0)
+        kept_entries_save(bridge->spool, config, err) != 0 ||
+        bandwidth_follow(&bridge->bandwidth, config->upload.limits, config->upload.limit_count,
+                         err) != 0)
         return -1;
     return recovery_run(bridge, err);
 }
@@ -197,7 +200,9 @@ int bridge_start(struct bridge *bridge, struct error *err)
 int bridge_reconfigure(struct bridge *bridge, struct config *config, struct error *err)
 {
     if (kept_entries_save(bridge->spool, config, err) != 0 ||
-        deliveries_follow(bridge, config, err) != 0)
+        deliveries_follow(bridge, config, err) != 0 ||
+        bandwidth_follow(&bridge->bandwidth, config->upload.limits, config->upload.limit_count,
+                         err) != 0)
         return -1;
     spool_set_reserve(bridge->spool, config->spool.reserve);
     pthread_mutex_lock(&bridge->config_lock);
@@ -261,6 +266,7 @@ void bridge_free(struct bridge *bridge)
     spool_close(bridge->spool);
     config_release(bridge->config);
     receptions_destroy(&bridge->receptions);
+    bandwidth_destroy(&bridge->bandwidth);
     pthread_mutex_destroy(&bridge->audit_lock);
     pthread_mutex_destroy(&bridge->deliveries_lock);
     pthread_mutex_destroy(&bridge->config_lock);

@@ -2,6 +2,7 @@
 #ifndef AURABRIDGE_PIPELINE_BRIDGE_STATE_H
 #define AURABRIDGE_PIPELINE_BRIDGE_STATE_H
 
+#include "bandwidth.h"
 #include "packer.h"
 #include "receptions.h"
 
@@ -45,6 +46,8 @@ struct bridge {
     bool assembler_runs, housekeeper_runs;
     struct time_watch ageing; /* from the start on: the housekeeper's */
     atomic_bool reroute_due;  /* the map is new: the assembler looks at unrouted studies again */
+
+    struct bandwidth bandwidth; /* of the line: all workers of all destinations draw from it */
 
     pthread_mutex_t deliveries_lock; /* guards the list; never held while workers are joined */
     struct delivery *deliveries;

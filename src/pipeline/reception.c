@@ -213,6 +213,7 @@ static int publish_and_record(struct instance *instance, const struct stored_ins
                                                                 : config->study.quiet_period_ms,
         .max_wait_ms = config->study.max_wait_ms,
         .changed_duplicate = config->study.on_changed_duplicate,
+        .priority = entry ? entry->priority : PRIORITY_NORMAL,
     };
     struct ledger_arrival_outcome outcome;
     bool is_needed = true;

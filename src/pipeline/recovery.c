@@ -63,6 +63,7 @@ static int record_found(struct recovery *recovery, const struct spool_found *fou
                                : config->study.quiet_period_ms,
         .max_wait_ms = config->study.max_wait_ms,
         .changed_duplicate = changed,
+        .priority = kept.entry ? kept.entry->priority : PRIORITY_NORMAL,
     };
     struct ledger_arrival_outcome outcome;
     enum found_fate fate = FOUND_SETTLED;

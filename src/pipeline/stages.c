@@ -53,8 +53,11 @@ int stage_record_step(struct stage *stage, enum ledger_step step)
 
 bool stage_wait(struct stage *stage, int64_t ms)
 {
-    return bridge_pause_unless(stage->bridge, ms > 0 ? ms : 1, delivery_worker_stops,
-                               stage->worker);
+    atomic_store(&stage->worker->lacks_calls, true);
+    bool passed =
+        bridge_pause_unless(stage->bridge, ms > 0 ? ms : 1, delivery_worker_stops, stage->worker);
+    atomic_store(&stage->worker->lacks_calls, false);
+    return passed;
 }
 
 void stage_answered(struct stage *stage, enum gate_place place)

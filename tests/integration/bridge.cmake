@@ -22,6 +22,7 @@ aurabridge_world_test(files integration)
 aurabridge_world_test(readers integration)
 aurabridge_world_test(audit integration)
 aurabridge_world_test(delivery_tus integration)
+aurabridge_world_test(upload_path integration)
 aurabridge_world_test(memory release)
 aurabridge_world_test(pressure integration)
 
