@@ -128,9 +128,13 @@ static const char version_2[] =
     "sha256 BLOB NOT NULL) WITHOUT ROWID;"
     "INSERT INTO receipt_chain VALUES('anchor',0,zeroblob(32)),('tip',0,zeroblob(32));";
 
+/* How far the journal is settled. */
+static const char version_3[] = "INSERT INTO counter VALUES('settled',0);";
+
 static const struct migration migrations[] = {
     {version_1, NULL},
     {version_2, receipt_make_missing},
+    {version_3, NULL},
 };
 #define SCHEMA_VERSION ((int64_t)(sizeof migrations / sizeof *migrations))
 
