@@ -54,7 +54,8 @@ int journal_append(struct journal *journal, struct journal_writer *writer, const
                    size_t head_length, const void *bytes, size_t length, struct error *err)
 {
     struct reservation place;
-    if (writer->count >= JOURNAL_EXTENTS_MAX - 1)
+    if (writer->count >= JOURNAL_EXTENTS_MAX - 1 ||
+        head_length + length > journal->options.segment_size / 4)
         return JOURNAL_SPILL;
     (void)pthread_mutex_lock(&journal->lock);
     int code = journal_is_crowded(journal)

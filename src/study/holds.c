@@ -94,7 +94,8 @@ int64_t study_complete_at(struct study_holds *holds, int64_t study_id, int64_t n
     (void)pthread_mutex_lock(&holds->mutex);
     for (size_t i = 0; i < holds->count; i++) {
         const struct hold *hold = &holds->items[i];
-        if (hold->study_id == study_id && hold->delivered_ms + association_hold_ms > complete_at)
+        if (hold->study_id == study_id && study_id != 0 &&
+            hold->delivered_ms + association_hold_ms > complete_at)
             complete_at = hold->delivered_ms + association_hold_ms;
     }
     (void)pthread_mutex_unlock(&holds->mutex);
