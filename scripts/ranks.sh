@@ -13,7 +13,7 @@ BEGIN {
     order[1] = "model"
     order[2] = "dataset"
     order[3] = "config"
-    order[4] = "ledger"
+    order[4] = "ledger journal"
     order[5] = "net"
     order[6] = "dicom spool study validate route package aurabox tus"
     order[7] = "pipeline"

@@ -48,6 +48,10 @@ struct spool *bridge_spool(struct bridge *bridge);
 /* The current config; the caller releases it. Thread-safe. */
 struct config *bridge_config(struct bridge *bridge);
 
+/* What was acknowledged before the call stands in the ledger and in study folders when this answers
+ * 0; else it is in the journal still, as it would be for a moment anyway. Thread-safe. */
+int bridge_settle(struct bridge *bridge, struct error *err);
+
 /* Something may be due. Thread-safe. */
 void bridge_wake(struct bridge *bridge);
 

@@ -101,6 +101,7 @@ struct config {
     struct {
         char *directory;
         uint64_t reserve;
+        uint64_t journal; /* bytes, at most */
     } spool;
     struct {
         int64_t quiet_period_ms, association_hold_ms, max_wait_ms;

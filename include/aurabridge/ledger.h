@@ -78,6 +78,7 @@ struct ledger_arrival_outcome {
     enum ledger_arrival_kind kind;
     int64_t study_id;                       /* that it belongs to, or that it resends */
     bool study_opened;                      /* this arrival opened the study row */
+    int64_t supplement, first_id;           /* study_opened: its generation, and that of which */
     char superseded_file[STORED_NAME_SIZE]; /* replaced by this one; remove it. "" when none */
     /* ARRIVAL_RESEND of a stored instance: its row and its file, else 0 and "". */
     int64_t resent_id;
@@ -89,6 +90,23 @@ struct ledger_arrival_outcome {
  * under this route key and Study Instance UID that is not discarded, cancelled or forgotten. */
 int ledger_instance_received(struct ledger *ledger, struct ledger_arrival_outcome *out,
                              const struct ledger_arrival *arrival, struct error *err);
+
+/* Arrivals that are recorded in one step, together with how far the journal is settled by it. */
+struct ledger_arrivals {
+    size_t count;
+    /* Fills in the arrival; what it points to has to last until the next call. Returns 0 or -1. */
+    int (*arrival)(void *context, size_t index, struct ledger_arrival *out, struct error *err);
+    void *context;
+    uint64_t settled; /* the journal's number of the last of them */
+    /* Out: `count` of each. One that the ledger cannot record harms no other: its result is -1, and
+     * its text is in the log. */
+    struct ledger_arrival_outcome *outcomes;
+    int *results;
+};
+int ledger_instances_received(struct ledger *ledger, const struct ledger_arrivals *arrivals,
+                              struct error *err);
+/* Up to which number of the journal everything is recorded; 0: nothing was yet. */
+int ledger_settled(struct ledger *ledger, uint64_t *out, struct error *err);
 
 /* ---- studies ---- */
 

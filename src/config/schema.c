@@ -143,6 +143,17 @@ const struct schema_key schema_keys[] = {
              "for the moment, instances with A700), while uploading goes on; they are let in again "
              "when an eighth more is free (at least 16 MiB, at most 1 GiB)."},
 
+    {.path = "spool.journal",
+     .type = VALUE_SIZE,
+     .offset = IN_CONFIG(spool.journal),
+     .fallback = "1GiB",
+     .least = "16MiB",
+     .most = "64GiB",
+     .text = "The most that the journal takes of the disk. What arrives goes there first, as fast "
+             "as the disk can write, and to its study's folder a moment later: as long as a burst "
+             "fits into half of it, senders notice nothing of the rest. It takes only what bursts "
+             "have needed so far. A change needs a restart."},
+
     /* Studies. */
     {.path = "study", .type = VALUE_SECTION},
     {.path = "study.quiet_period",

@@ -47,6 +47,9 @@ struct ledger {
 int ledger_change(struct ledger *ledger, ledger_step_function step, void *argument,
                   struct error *err);
 
+/* Whether what failed just now in a step is the disk's matter, and not the change's own. */
+bool ledger_write_failed(const struct database *database);
+
 /* Runs a step that only reads. */
 int ledger_read(struct ledger *ledger, ledger_step_function step, void *argument,
                 struct error *err);

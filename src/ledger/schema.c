@@ -140,10 +140,14 @@ static const char version_3[] =
     "CREATE INDEX study_urgent ON study(destination,free_at_ms,turn_ms)"
     " WHERE priority='urgent' AND state IN " SQL_DELIVERING ";";
 
+/* How far the journal is settled. */
+static const char version_4[] = "INSERT INTO counter VALUES('settled',0);";
+
 static const struct migration migrations[] = {
     {version_1, NULL},
     {version_2, receipt_make_missing},
     {version_3, NULL},
+    {version_4, NULL},
 };
 #define SCHEMA_VERSION ((int64_t)(sizeof migrations / sizeof *migrations))
 

@@ -230,6 +230,19 @@ static int64_t reroute_when_due(struct bridge *bridge, int64_t now)
     return now + LOCAL_FAULT_DELAY_MS;
 }
 
+/* What came in time and stands in the journal still keeps its study open. */
+static int next_due(struct bridge *bridge, int64_t *id, int64_t now, int64_t *next,
+                    struct error *err)
+{
+    int found = ledger_study_due(bridge->ledger, id, now, next, err);
+    if (found != 0)
+        return found;
+    if (bridge_settle(bridge, err) != 0)
+        return -1;
+    *next = INT64_MAX;
+    return ledger_study_due(bridge->ledger, id, now, next, err);
+}
+
 void *assembler_run(void *context)
 {
     struct bridge *bridge = context;
@@ -242,7 +255,7 @@ void *assembler_run(void *context)
         int64_t next = INT64_MAX;
         int64_t id = 0;
         struct error err;
-        int found = ledger_study_due(bridge->ledger, &id, now, &next, &err);
+        int found = next_due(bridge, &id, now, &next, &err);
         if (found == 0 && assemble(bridge, id) == 0) {
             bridge_wake(bridge); /* it may be ready for a worker */
             continue;

@@ -167,7 +167,7 @@ int recovery_run(struct bridge *bridge, struct error *err)
 {
     struct recovery recovery = {.bridge = bridge, .err = err};
     unsigned removed = 0;
-    if (ledger_recover(bridge->ledger, err) != 0 ||
+    if (ledger_recover(bridge->ledger, err) != 0 || settle_replay(bridge, err) != 0 ||
         spool_clear_incoming(bridge->spool, &removed, err) != 0 ||
         spool_walk(bridge->spool, look_at_file, &recovery, err) != 0 ||
         ledger_files(bridge->ledger, look_at_row, &recovery, err) != 0 ||

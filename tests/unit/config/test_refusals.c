@@ -26,7 +26,7 @@ static void test_keys(void)
         {"dicom: {max_pduu: 1}\n", "@:1: dicom.max_pduu: unknown key; did you mean max_pdu?"},
         {"dicom:\n  quiet_period: 1s\n",
          "@:2: dicom.quiet_period: unknown key; did you mean study.quiet_period?"},
-        {"spool: {zzzzzzzzzz: 1}\n", "unknown key; known here: directory, reserve"},
+        {"spool: {zzzzzzzzzz: 1}\n", "unknown key; known here: directory, reserve, journal"},
         {"Dicom: {}\n", "@:1: Dicom: unknown key; did you mean dicom?"},
         {"study: {drop: [{sop_class_uid: 1.2, protocol: x}]}\n",
          "@:1: study.drop[1].protocol: unknown key"},

@@ -173,7 +173,7 @@ static void test_nothing_is_lost(void)
     (void)snprintf(instances, sizeof instances, "%s", tamper_texts(bench->path, old_instances));
     CU_ASSERT_PTR_NOT_NULL(strstr(studies, "quarantined"));
     open_again(bench);
-    CU_ASSERT_EQUAL(tamper_number(bench->path, "PRAGMA user_version"), 3);
+    CU_ASSERT_EQUAL(tamper_number(bench->path, "PRAGMA user_version"), 4);
     CU_ASSERT_STRING_EQUAL(tamper_texts(bench->path, old_columns), studies);
     CU_ASSERT_STRING_EQUAL(tamper_texts(bench->path, old_instances), instances);
     CU_ASSERT_TRUE(bench_adds_up(bench));
@@ -279,11 +279,11 @@ static void test_all_or_nothing(void)
 static void test_a_newer_one_is_left_alone(void)
 {
     struct bench *bench = make_version_1();
-    tamper(bench->path, "PRAGMA user_version=4");
+    tamper(bench->path, "PRAGMA user_version=5");
     CU_ASSERT_EQUAL(ledger_open(&bench->ledger, bench->path, &bench->clock, &bench->err), -1);
-    CU_ASSERT_PTR_NOT_NULL(strstr(bench->err.text, "newer AuraBridge (schema 4, this one knows up "
-                                                   "to 3); run that version or a later one"));
-    CU_ASSERT_EQUAL(tamper_number(bench->path, "PRAGMA user_version"), 4);
+    CU_ASSERT_PTR_NOT_NULL(strstr(bench->err.text, "newer AuraBridge (schema 5, this one knows up "
+                                                   "to 4); run that version or a later one"));
+    CU_ASSERT_EQUAL(tamper_number(bench->path, "PRAGMA user_version"), 5);
     CU_ASSERT_EQUAL(tamper_number(bench->path, "SELECT count(*) FROM sqlite_schema WHERE name "
                                                "LIKE 'receipt%'"),
                     0);

@@ -1,6 +1,8 @@
 /* See the header. */
 #include "package_fixture.h"
 
+#include "spool_publish.h"
+
 #include <CUnit/CUnit.h>
 #include <fcntl.h>
 #include <ftw.h>
@@ -25,6 +27,7 @@ struct shelf *shelf_open(void)
     CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(shelf->directory));
     CU_ASSERT_EQUAL_FATAL(spool_open(&shelf->spool, shelf->directory, 0, &shelf->err), 0);
     CU_ASSERT_EQUAL_FATAL(press_new(&shelf->press, shelf->spool, &shelf->err), 0);
+    CU_ASSERT_EQUAL_FATAL(spool_publish_open(&shelf->journal, shelf->spool, &shelf->err), 0);
     shelf->study.id = 17;
     (void)snprintf(shelf->study.study_instance_uid, UID_SIZE, "%s", STUDY_UID);
     return shelf;
@@ -33,6 +36,7 @@ struct shelf *shelf_open(void)
 void shelf_close(struct shelf *shelf)
 {
     press_free(shelf->press);
+    journal_close(shelf->journal);
     spool_close(shelf->spool);
     CU_ASSERT_EQUAL(nftw(shelf->directory, remove_entry, 16, FTW_DEPTH | FTW_PHYS), 0);
     free(shelf);
@@ -76,10 +80,14 @@ void shelf_add(struct shelf *shelf, const char *sop_instance_uid, const char *tr
     CU_ASSERT_PTR_NOT_NULL_FATAL(bytes);
     fill(bytes, content, length);
     CU_ASSERT_EQUAL_FATAL(
-        spool_writer_new(&writer, shelf->spool, &association, &request, NULL, &shelf->err), 0);
+        spool_writer_new(&writer, shelf->spool, shelf->journal, &association, &request, NULL,
+                         &shelf->err),
+        0);
     CU_ASSERT_EQUAL_FATAL(spool_writer_write(writer, bytes, length, &shelf->err), 0);
     CU_ASSERT_EQUAL_FATAL(spool_writer_finish(writer, &stored, &shelf->err), 0);
-    CU_ASSERT_EQUAL_FATAL(spool_writer_publish(writer, STUDY_UID, ROUTE_KEY, name, &shelf->err), 0);
+    CU_ASSERT_EQUAL_FATAL(spool_publish(shelf->spool, shelf->journal, writer, &stored, &association,
+                                        &request, STUDY_UID, ROUTE_KEY, name, &shelf->err),
+                          0);
     struct ledger_member *row = add_row(shelf, stored.file_size);
     memcpy(row->sop_instance_uid, request.sop_instance_uid, UID_SIZE);
     memcpy(row->transfer_syntax_uid, request.transfer_syntax_uid, UID_SIZE);

@@ -21,6 +21,7 @@ struct shelf {
     char directory[64];
     struct spool *spool;
     struct press *press;
+    struct journal *journal;
     struct ledger ledger;
     struct ledger_study study;
     struct error err;
