@@ -38,6 +38,7 @@ struct file {
 
 struct job {
     const struct config *config;
+    struct tus_way *way; /* to the one destination; nothing is known of it yet */
     struct file *files;
     size_t count;
     atomic_size_t next;
@@ -85,6 +86,7 @@ static int count_record(void *context, const char *url, uint64_t offset)
 static void send_file(const struct worker *worker, struct file *file)
 {
     file->upload.http = worker->http;
+    file->upload.way = worker->job->way;
     for (file->calls = 0; file->calls < CALLS_MAX; file->calls++) {
         file->outcome = tus_upload_run(&file->upload);
         if (file->outcome != TUS_RETRY && file->outcome != TUS_AWAY && file->outcome != TUS_GONE)
@@ -202,7 +204,8 @@ int main(int argc, char **argv)
         return 2;
     }
     if (http_global_init(&err) != 0 ||
-        config_load_without_secrets(&config, argv[0], overrides, override_count, NULL, &err) != 0) {
+        config_load_without_secrets(&config, argv[0], overrides, override_count, NULL, &err) != 0 ||
+        tus_way_new(&job.way, &err) != 0) {
         (void)fprintf(stderr, "upload_send: %s\n", err.text);
         goto cleanup;
     }
@@ -221,6 +224,7 @@ cleanup:
         if (close(job.files[number].fd) != 0)
             result = EXIT_FAILURE;
     free(job.files);
+    tus_way_free(job.way);
     config_release(config);
     http_global_cleanup();
     return result;
