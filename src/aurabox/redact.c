@@ -10,9 +10,10 @@
 
 #define SHORTEST_VALUE 2 /* a single letter, as of sex, tells nothing */
 
+/* Of ASCII alone: what stands beyond may be a letter, or the quotation mark before a name. */
 static bool is_word(unsigned char c)
 {
-    return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || c >= 0x80;
+    return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z');
 }
 
 static void hide(char *text, const char *value, size_t length)

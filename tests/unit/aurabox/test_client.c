@@ -784,6 +784,33 @@ static void test_patient_data_is_taken_out_of_an_exchange(void)
     tear_down(&fixture);
 }
 
+/* Quotation marks of any language, or letters, stand beside it. Within an ASCII word it is none. */
+static void test_patient_data_is_taken_out_of_quotation_marks(void)
+{
+    static const struct {
+        const char *said, *told;
+    } rows[] = {
+        {"\u201CDOE^JOHN\u201D is invalid", "\u201C********\u201D is invalid"},
+        {"\u00BBDOE^JOHN\u00AB is invalid", "\u00BB********\u00AB is invalid"},
+        {"\u300CDOE^JOHN\u300D", "\u300C********\u300D"},
+        {"\u00A0Doe\u00A0is invalid", "\u00A0***\u00A0is invalid"},
+        {"\u028ADOE^JOHN\u028A", "\u028A********\u028A"},
+        {"'DOE^JOHN'", "'********'"},
+        {"\u201EM\u00DCLLER\u201C", "\u201E*******\u201C"},
+        {"the doer of it", "the doer of it"},
+    };
+    static const char text[] = "{\"context\":{\"name\":\"DOE^JOHN\",\"other\":\"M\u00DCLLER\"}}";
+    struct json *body = NULL;
+    CU_ASSERT_EQUAL_FATAL(json_parse(&body, text, sizeof text - 1, NULL), 0);
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        char out[128];
+        (void)snprintf(out, sizeof out, "%s", rows[i].said);
+        redact_patient_data(out, body);
+        CU_ASSERT_STRING_EQUAL(out, rows[i].told);
+    }
+    json_free(body);
+}
+
 /* The text is cut at some place; a name or credential that stands across it must not be left in
  * half. */
 static void test_nothing_is_left_at_the_cut(void)
@@ -845,6 +872,7 @@ static CU_TestInfo cases[] = {SUITE_CASE(test_every_call),
                               SUITE_CASE(test_unreachable_is_known_not_to_be_done),
                               SUITE_CASE(test_patient_data_is_taken_out),
                               SUITE_CASE(test_patient_data_is_taken_out_of_an_exchange),
+                              SUITE_CASE(test_patient_data_is_taken_out_of_quotation_marks),
                               SUITE_CASE(test_nothing_is_left_at_the_cut),
                               SUITE_CASE(test_secrets_are_taken_out),
                               CU_TEST_INFO_NULL};
