@@ -5,7 +5,7 @@
 #include "aurabridge/json.h"
 
 /* Replaces in `text` every whole word or phrase that is a value of patient data in `body` (of
- * init) by asterisks. */
+ * init) by asterisks. Words end where ASCII letters and digits do. */
 void redact_patient_data(char *text, const struct json *body);
 
 #define REDACT_SECRETS_MAX 3

@@ -8,7 +8,6 @@
 #include "aurabridge/package.h"
 
 #include <inttypes.h>
-#include <string.h>
 
 int mend_row(struct bridge *bridge, const struct mended_row *row,
              const struct ledger_arrival *arrival, struct error *err)

@@ -260,6 +260,7 @@ static void test_what_is_damaged_together_is_full_together(void)
     CU_ASSERT_EQUAL(take(limiter, AURABOX_CONFIG, &ticket), 0);
     CU_ASSERT_EQUAL(take(limiter, AURABOX_LIFECYCLE, &ticket), 0);
     aurabox_limiter_close(limiter);
+    remove_files();
 }
 
 /* ---- the property ---- */
