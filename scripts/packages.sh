@@ -5,13 +5,17 @@
 #   scripts/packages.sh build runtime                           by hand: any of the lists below
 
 PACKAGES_BUILD="cmake ninja-build gcc g++ pkg-config libdcmtk-dev libcurl4-openssl-dev libsqlite3-dev
-  libcjson-dev libyaml-dev libmicrohttpd-dev libarchive-dev libssl-dev zlib1g-dev"
+  libcjson-dev libyaml-dev libmicrohttpd-dev libarchive-dev libssl-dev zlib1g-dev
+  libdeflate-dev"
 PACKAGES_RUNTIME="ca-certificates libdcmtk17 libcurl4 libsqlite3-0 libcjson1 libyaml-0-2
-  libmicrohttpd12 libarchive13 libssl3 zlib1g"
+  libmicrohttpd12 libarchive13 libssl3 zlib1g libdeflate0"
 PACKAGES_DEMO="dcmtk python3 ca-certificates"
-PACKAGES_TEST="dcmtk python3 jq libcunit1-dev bats clang-format shellcheck unzip procps openssl"
+PACKAGES_TEST="dcmtk python3 jq libcunit1-dev bats clang-format shellcheck unzip zip procps openssl curl"
 # A Node.js that is there already, from wherever, will do.
 command -v npm >/dev/null || PACKAGES_TEST="$PACKAGES_TEST nodejs npm"
+# So will a JDK.
+command -v javac >/dev/null || PACKAGES_TEST="$PACKAGES_TEST openjdk-17-jdk-headless"
+PACKAGES_BENCH="orthanc dcmtk python3 curl"
 PACKAGES_CI="clang libclang-rt-14-dev"
 
 packages_missing() {
@@ -62,9 +66,10 @@ packages.sh)
         runtime) names=$PACKAGES_RUNTIME ;;
         demo) names=$PACKAGES_DEMO ;;
         ci) names=$PACKAGES_CI ;;
+        bench) names=$PACKAGES_BENCH ;;
         test) names=$PACKAGES_TEST ;;
         *)
-            echo "usage: $0 [build|runtime|demo|test|ci]…" >&2
+            echo "usage: $0 [build|runtime|demo|test|ci|bench]…" >&2
             exit 2
             ;;
         esac

@@ -13,7 +13,7 @@ BEGIN {
     order[1] = "model"
     order[2] = "dataset"
     order[3] = "config"
-    order[4] = "ledger"
+    order[4] = "ledger journal"
     order[5] = "net"
     order[6] = "dicom spool study validate route package aurabox tus"
     order[7] = "pipeline"
@@ -30,7 +30,7 @@ BEGIN {
     rooms = "error:base log:base clock:base buffer:base json:base fs:base digest:base " \
         "identifier:base text:base units:base uid:model ae_title:model attribute:model network:model " \
         "study_state:model instance:model stored_instance:dataset charset:dataset part10:dataset " \
-        "http:net node:dicom bridge:pipeline control:admin operate:admin"
+        "http:net press:package node:dicom bridge:pipeline control:admin operate:admin"
     count = split(rooms, pairs, " ")
     for (i = 1; i <= count; i++) {
         split(pairs[i], pair, ":")

@@ -18,6 +18,7 @@ fi
 # shellcheck disable=SC2086  # lists of words
 packages_install $PACKAGES_BUILD $PACKAGES_DEMO $PACKAGES_TEST ${ci:+$PACKAGES_CI}
 tests/support/npm_install.sh
+tests/support/npm_install.sh tests/bench
 
 # build NAME CMAKE-OPTIONS…
 build() {

@@ -70,6 +70,18 @@ int aurabox_limiter_done(struct aurabox_limiter *limiter, enum aurabox_bucket bu
 int aurabox_limiter_refused(struct aurabox_limiter *limiter, enum aurabox_bucket bucket,
                             unsigned ticket, int64_t retry_after_ms, struct error *err);
 
+/* How much of a bucket is left at this moment. Takes nothing. */
+struct aurabox_budget {
+    unsigned limit, left;
+    int64_t next_ms; /* until a place is free; 0: one is */
+};
+int aurabox_limiter_look(struct aurabox_limiter *limiter, enum aurabox_bucket bucket,
+                         struct aurabox_budget *out, struct error *err);
+/* The same without a limiter at hand. */
+int aurabox_budget(struct aurabox_budget *out, const struct config_destination *settings,
+                   const char *state_directory, enum aurabox_bucket bucket,
+                   const struct clock *clock, struct error *err);
+
 /* ---- a destination: what its workers share ---- */
 
 struct aurabox_destination;

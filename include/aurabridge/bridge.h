@@ -48,6 +48,10 @@ struct spool *bridge_spool(struct bridge *bridge);
 /* The current config; the caller releases it. Thread-safe. */
 struct config *bridge_config(struct bridge *bridge);
 
+/* What was acknowledged before the call stands in the ledger and in study folders when this answers
+ * 0; else it is in the journal still, as it would be for a moment anyway. Thread-safe. */
+int bridge_settle(struct bridge *bridge, struct error *err);
+
 /* Something may be due. Thread-safe. */
 void bridge_wake(struct bridge *bridge);
 
@@ -61,6 +65,39 @@ void bridge_hurry(struct bridge *bridge, const char *destination);
  */
 void bridge_destination_pause(struct bridge *bridge, const char *destination,
                               char reason[LEDGER_REASON_SIZE], int64_t *until_ms);
+
+/* What keeps a destination from being faster, at this moment. */
+enum bridge_brake {
+    BRAKE_NONE,  /* nothing: there is nothing to do, or it is being done */
+    BRAKE_AWAY,  /* it is paused */
+    BRAKE_CALLS, /* a worker waits for a place in the rate limits */
+    BRAKE_BYTES  /* bytes are on their way: the line, or upload.limit */
+};
+const char *bridge_brake_name(enum bridge_brake brake);
+
+struct bridge_destination {
+    const char *name; /* valid during the visit */
+    enum bridge_brake brake;
+    char reason[LEDGER_REASON_SIZE];  /* why it is paused, or "" */
+    int64_t until_ms;                 /* wall clock: when a paused one is probed */
+    unsigned calls_limit, calls_left; /* of init, start, complete, error, cancel; in 60 s */
+    int64_t next_call_ms;             /* until one is free; 0: now */
+    unsigned lacking_calls;           /* workers that wait for one, or for one of another kind */
+    uint64_t waiting;                 /* studies that are due or put off, in nobody's hands */
+    unsigned busy, sending;           /* workers; of them, in an upload's bytes */
+    uint64_t bytes_per_second;        /* the mean of the last seconds */
+    uint64_t bytes_sent;              /* since the bridge began */
+    uint64_t bytes_limit;             /* upload.limit as it holds now, for all together; 0: none */
+};
+
+/* Visits the configured destinations. A non-zero answer stops and is returned. Thread-safe. */
+int bridge_destinations(struct bridge *bridge,
+                        int (*visit)(void *context, const struct bridge_destination *destination),
+                        void *context, struct error *err);
+
+/* How far into the study's archive bytes have left this machine, acknowledged or not; 0: it is not
+ * being sent. Thread-safe. */
+uint64_t bridge_sent(struct bridge *bridge, int64_t study_id);
 
 /* What an audit counted: law 2 by rows and files. */
 struct bridge_audit {

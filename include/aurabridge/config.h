@@ -51,6 +51,13 @@ struct config_destination {
     struct config_limits limits;
 };
 
+/* A bandwidth limit, and when it holds: by this machine's local time. */
+struct config_upload_limit {
+    int from, to;  /* minutes since midnight, `to` not included; over midnight when `to` is less */
+    unsigned days; /* bit 0: Monday; of the day on which the time begins */
+    uint64_t rate; /* bytes a second */
+};
+
 struct config_drop_rule { /* an instance that matches both is received, never uploaded */
     char *sop_class_uid;
     char *protocol_name; /* "" matches any */
@@ -76,6 +83,7 @@ struct config_map_entry {
     struct config_strings require; /* attribute keywords or "gggg,eeee" */
     struct json *context;          /* object of templates, any depth; null when absent */
     int64_t quiet_period_ms;       /* -1: the study's default */
+    enum study_priority priority;
 };
 
 struct config {
@@ -93,6 +101,7 @@ struct config {
     struct {
         char *directory;
         uint64_t reserve;
+        uint64_t journal; /* bytes, at most */
     } spool;
     struct {
         int64_t quiet_period_ms, association_hold_ms, max_wait_ms;
@@ -105,6 +114,8 @@ struct config {
         uint64_t chunk_size;
         enum config_compression compression;
         int64_t retry_first_ms, retry_ceiling_ms;
+        struct config_upload_limit *limits; /* in the order of the file: the first that holds */
+        size_t limit_count;
     } upload;
     struct {
         int64_t completed_ms, receipts_ms;

@@ -1,5 +1,5 @@
-/* SHA-256, HMAC-SHA-256, CRC-32, hex and Base64. OpenSSL and zlib do the work. Thread-safe: state
- * is the caller's.
+/* SHA-256, HMAC-SHA-256, CRC-32, hex and Base64. OpenSSL and libdeflate do the work. Thread-safe:
+ * state is the caller's.
  */
 #ifndef AURABRIDGE_DIGEST_H
 #define AURABRIDGE_DIGEST_H

@@ -35,6 +35,9 @@ struct http_upload {
     int (*read)(void *context, uint64_t offset, void *bytes, size_t length, size_t *got,
                 struct error *err);
     void (*progress)(void *context, uint64_t sent); /* may be null */
+    /* How many of `wanted` bytes may be sent now; waits until there are some. 0: the call is to
+     * end, as by `cancelled`. The time in it does not count as standing still. May be null. */
+    size_t (*admit)(void *context, size_t wanted);
 };
 
 struct http_request {
@@ -48,9 +51,10 @@ struct http_request {
     size_t max_reply; /* bytes of the reply's body that are kept; more is an error */
     bool (*cancelled)(void *context); /* may be null; a true answer ends the call */
     void *cancel_context;
-    /* Uses no kept connection. libcurl sends a request again when a kept connection turns out to
-     * be dead; a request that must never reach the server twice asks for a fresh one. */
-    bool fresh_connection;
+    /* libcurl sends a request again when a kept connection turns out to be dead. A request with a
+     * body that must never reach the server twice says so: then the call fails instead, with
+     * `sent`, unless not a byte of the body had left. */
+    bool once;
 };
 
 /* Why there is no usable answer. */

@@ -9,6 +9,8 @@
 /* A UUID v4, lower case (RFC 9562 5.4). */
 int uuid_v4(char out[UUID_SIZE]);
 
+int random_bytes(void *bytes, size_t length);
+
 /* 2 × `bytes` hex digits and a NUL. */
 int random_hex(char *out, size_t bytes);
 

@@ -64,6 +64,7 @@ struct ledger_arrival {
     int64_t quiet_period_ms;
     int64_t max_wait_ms;
     enum changed_duplicate changed_duplicate;
+    enum study_priority priority; /* of the map entry: a study that this arrival opens keeps it */
 };
 
 enum ledger_arrival_kind {
@@ -77,6 +78,7 @@ struct ledger_arrival_outcome {
     enum ledger_arrival_kind kind;
     int64_t study_id;                       /* that it belongs to, or that it resends */
     bool study_opened;                      /* this arrival opened the study row */
+    int64_t supplement, first_id;           /* study_opened: its generation, and that of which */
     char superseded_file[STORED_NAME_SIZE]; /* replaced by this one; remove it. "" when none */
     /* ARRIVAL_RESEND of a stored instance: its row and its file, else 0 and "". */
     int64_t resent_id;
@@ -88,6 +90,23 @@ struct ledger_arrival_outcome {
  * under this route key and Study Instance UID that is not discarded, cancelled or forgotten. */
 int ledger_instance_received(struct ledger *ledger, struct ledger_arrival_outcome *out,
                              const struct ledger_arrival *arrival, struct error *err);
+
+/* Arrivals that are recorded in one step, together with how far the journal is settled by it. */
+struct ledger_arrivals {
+    size_t count;
+    /* Fills in the arrival; what it points to has to last until the next call. Returns 0 or -1. */
+    int (*arrival)(void *context, size_t index, struct ledger_arrival *out, struct error *err);
+    void *context;
+    uint64_t settled; /* the journal's number of the last of them */
+    /* Out: `count` of each. One that the ledger cannot record harms no other: its result is -1, and
+     * its text is in the log. */
+    struct ledger_arrival_outcome *outcomes;
+    int *results;
+};
+int ledger_instances_received(struct ledger *ledger, const struct ledger_arrivals *arrivals,
+                              struct error *err);
+/* Up to which number of the journal everything is recorded; 0: nothing was yet. */
+int ledger_settled(struct ledger *ledger, uint64_t *out, struct error *err);
 
 /* ---- studies ---- */
 
@@ -126,6 +145,7 @@ struct ledger_study {
     int64_t first_id;    /* of generation 0; its own id there */
     char entry_name[LEDGER_NAME_SIZE];
     char destination[LEDGER_NAME_SIZE];
+    enum study_priority priority;
     enum study_state state;
     char reason[LEDGER_REASON_SIZE]; /* why it is in this state, or why it waits */
     char warning[LEDGER_REASON_SIZE];
@@ -177,7 +197,8 @@ int ledger_set_warning(struct ledger *ledger, int64_t id, const char *warning, s
 /* For unrouted, quarantined and validating studies, else LEDGER_CONFLICT. Under another key the
  * study becomes the latest generation there. */
 int ledger_set_route(struct ledger *ledger, int64_t id, const char *route_key,
-                     const char *entry_name, const char *destination, struct error *err);
+                     const char *entry_name, const char *destination, enum study_priority priority,
+                     struct error *err);
 
 /* The next receiving study whose due_ms has come, or study in validating whose retry_at has and
  * that nobody leases: a restart, a failed question or a map reload left it there, and it is to be
@@ -186,14 +207,26 @@ int ledger_set_route(struct ledger *ledger, int64_t id, const char *route_key,
 int ledger_study_due(struct ledger *ledger, int64_t *id, int64_t now_ms, int64_t *next_ms,
                      struct error *err);
 
-/* The oldest study of the destination that is ready, packaging, uploading or confirming, due at
+/* The next study of the destination that is ready, packaging, uploading or confirming, due at
  * `now_ms`, not leased, and not behind an earlier generation that is still in flight (or, when it
- * has_changed_duplicates, not final). It is leased to `owner` until now + lease; a lease of a
- * process that died counts as ended when the ledger is opened. LEDGER_NOT_FOUND: none; `*next_ms`
- * says when the earliest retry is due. */
+ * has_changed_duplicates, not final). The oldest goes first; an urgent one counts as a week older
+ * than it is, one of low priority as a day younger, so that nobody waits for ever. It is leased to
+ * `owner` until now + lease; a lease of a process that died counts as ended when the ledger is
+ * opened. LEDGER_NOT_FOUND: none; `*next_ms` says when the earliest retry is due. Costs the same
+ * however many wait. */
 int ledger_claim(struct ledger *ledger, struct ledger_study *out, const char *destination,
                  const char *owner, int64_t now_ms, int64_t lease_ms, int64_t *next_ms,
                  struct error *err);
+/* The same among urgent studies alone. */
+int ledger_claim_urgent(struct ledger *ledger, struct ledger_study *out, const char *destination,
+                        const char *owner, int64_t now_ms, int64_t lease_ms, int64_t *next_ms,
+                        struct error *err);
+/* Whether that would find one; takes nothing. `*next_ms` says when the earliest retry is due. */
+int ledger_urgent_is_due(struct ledger *ledger, bool *due, const char *destination, int64_t now_ms,
+                         int64_t *next_ms, struct error *err);
+/* Studies of the destination that are to be delivered and that nobody has in hand. */
+int ledger_waiting(struct ledger *ledger, uint64_t *count, const char *destination,
+                   struct error *err);
 /* The first earlier generation for whose sake ledger_claim passes the study over, or 0. */
 int ledger_study_behind(struct ledger *ledger, int64_t *earlier_id, int64_t id, struct error *err);
 int ledger_release_claim(struct ledger *ledger, int64_t id, struct error *err);
@@ -233,6 +266,37 @@ struct ledger_instance {
 int ledger_instances(struct ledger *ledger, int64_t study_id, int disposition,
                      int (*visit)(void *context, const struct ledger_instance *instance),
                      void *context, struct error *err);
+
+/* What an archive has to know of an instance: a fraction of the row, and much cheaper to read. */
+struct ledger_member {
+    int64_t id;
+    int64_t study_id;
+    enum ledger_disposition disposition;
+    char sop_instance_uid[UID_SIZE];
+    char transfer_syntax_uid[UID_SIZE];
+    char file_name[STORED_NAME_SIZE]; /* "" when there is no file */
+    uint64_t file_size;
+    uint32_t file_crc32;
+    enum study_state study_state; /* ledger_members_since only, as what follows */
+    bool has_destination;
+};
+
+/* Up to `size` instances of the study, of any disposition, in order of receipt from the row after
+ * `after_id` on. */
+int ledger_members(struct ledger *ledger, int64_t study_id, int64_t after_id,
+                   struct ledger_member *members, size_t size, size_t *count, struct error *err);
+
+/* Likewise of all studies, with their states, and moves `*after_id` on: to the last one read or,
+ * where there is none, to where the next will come after. */
+int ledger_members_since(struct ledger *ledger, int64_t *after_id, struct ledger_member *members,
+                         size_t size, size_t *count, struct error *err);
+
+/* The `after_id` from which every instance of a study in receiving is found. */
+int ledger_members_open(struct ledger *ledger, int64_t *after_id, struct error *err);
+
+/* How many instances, of any disposition, the study had before this row: its place among them. */
+int ledger_member_place(struct ledger *ledger, uint64_t *place, int64_t study_id,
+                        int64_t instance_id, struct error *err);
 
 /* stored → dropped for the reason; counts move with it. Its file stays until discarded or trimmed.
  * LEDGER_CONFLICT when it is not stored, or its study is past validation. */

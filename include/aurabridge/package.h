@@ -10,6 +10,7 @@
 #include "aurabridge/digest.h"
 #include "aurabridge/error.h"
 #include "aurabridge/ledger.h"
+#include "aurabridge/press.h"
 #include "aurabridge/spool.h"
 
 #include <stdint.h>
@@ -17,13 +18,15 @@
 struct package;
 
 /* Opens the study's package, made from the stored instances in order of receipt unless it is there
- * already. Entries are "<StudyInstanceUID>/<SOPInstanceUID>.dcm"; sizes and CRCs are in the local
- * headers. Deflated members need room in the spool beside what is kept for reception, and are
- * stored from where there is none. Returns 0, or -1. `*out` is the caller's.
+ * already; what the press has compressed of it is taken over. Entries are
+ * "<StudyInstanceUID>/<SOPInstanceUID>.dcm"; sizes and CRCs are in the local headers. Deflated
+ * members need room in the spool beside what is kept for reception, and are stored from where there
+ * is none. `press` may be null with COMPRESSION_STORE. Returns 0, or -1. `*out` is the caller's.
  * `cancelled` (may be null) is asked now and then; a true answer ends the work with -1. */
-int package_open(struct package **out, struct spool *spool, struct ledger *ledger,
-                 const struct ledger_study *study, enum config_compression compression,
-                 bool (*cancelled)(void *context), void *context, struct error *err);
+int package_open(struct package **out, struct spool *spool, struct press *press,
+                 struct ledger *ledger, const struct ledger_study *study,
+                 enum config_compression compression, bool (*cancelled)(void *context),
+                 void *context, struct error *err);
 void package_close(struct package *package);
 
 /* Bytes of the whole archive. */
@@ -36,7 +39,12 @@ const char *package_digest(const struct package *package);
 int package_read(struct package *package, uint64_t offset, void *bytes, size_t length, size_t *got,
                  struct error *err);
 
-/* Removes what package_open made for the study; none is fine. */
+/* Calls `visit` for studies that something was made of, at least once for each; it may remove what
+ * was made. */
+int package_walk(struct spool *spool, void (*visit)(void *context, int64_t study_id), void *context,
+                 struct error *err);
+
+/* Removes what package_open and the press made for the study; none is fine. */
 int package_remove(struct spool *spool, int64_t study_id, struct error *err);
 
 #endif

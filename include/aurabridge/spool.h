@@ -1,7 +1,8 @@
 /* The spool: instance files on disk, named so that the ledger's rows could be rebuilt from them.
  *
  *   <directory>/lock                     held by the one process that may change things
- *   <directory>/incoming/<random>.part   on their way in; deleted at start
+ *   <directory>/incoming/<random>.part   large ones on their way in; deleted at start
+ *   <directory>/journal/                 what came just now: aurabridge/journal.h
  *   <directory>/studies/<study folder>/<SOP Instance UID>.<random>.dcm
  *
  * The study folder is "<StudyInstanceUID>@<route key>". A published file never changes. Thread-safe
@@ -15,6 +16,7 @@
 #include "aurabridge/digest.h"
 #include "aurabridge/error.h"
 #include "aurabridge/instance.h"
+#include "aurabridge/journal.h"
 #include "aurabridge/part10.h"
 #include "aurabridge/stored_instance.h"
 
@@ -66,13 +68,18 @@ void spool_set_reserve(struct spool *spool, uint64_t reserve);
  * Returns 0, SPOOL_FULL with the figures, or -1 when the disk does not answer. */
 int spool_check_space(struct spool *spool, uint64_t wanted, struct error *err);
 
+/* Whether they can go to copies that are a mere convenience: there is so much room that nobody
+ * would be asked to give any back. False also when the disk does not answer. */
+bool spool_is_ample(struct spool *spool, uint64_t wanted);
+
 /* Whether a spool in the directory would be open. Returns as spool_admit. */
 int spool_check_directory(const char *directory, uint64_t reserve, struct error *err);
 
 /* ---- instances ---- */
 
-/* Starts an instance: makes its file and writes the Part 10 header. Returns 0, SPOOL_FULL or -1. */
-int spool_writer_new(struct spool_writer **out, struct spool *spool,
+/* Starts an instance: its Part 10 header, then its bytes, go to the journal, and when it grows large
+ * to a file of its own. Returns 0, SPOOL_FULL or -1. */
+int spool_writer_new(struct spool_writer **out, struct spool *spool, struct journal *journal,
                      const struct association *association, const struct instance_request *request,
                      const char *default_character_set, struct error *err);
 
@@ -84,13 +91,26 @@ int spool_writer_write(struct spool_writer *writer, const void *bytes, size_t le
 int spool_writer_finish(struct spool_writer *writer, struct stored_instance *out,
                         struct error *err);
 
-/* Publishes durably (file and directory synced) in the study's folder, and writes the published
- * name, relative to studies/, to `name`. Returns 0, SPOOL_FULL or -1; on failure nothing is left
- * under the final name. */
-int spool_writer_publish(struct spool_writer *writer, const char *study_instance_uid,
-                         const char *route_key, char name[STORED_NAME_SIZE], struct error *err);
+/* Commits it: its bytes, and `entry` beside them, are on stable storage when this answers 0. `name`
+ * is what its file will be, relative to studies/; the entry points to it afterwards. Returns 0,
+ * SPOOL_FULL or -1. */
+int spool_writer_commit(struct spool_writer *writer, struct journal_entry *entry,
+                        char name[STORED_NAME_SIZE], struct error *err);
 
-/* Frees the writer; what was not published is removed. Null is fine. */
+/* Makes the file of a committed instance in its study's folder; durable with the next spool_sync.
+ * May be called again, as after a crash. `*crc32` is that of the bytes that the journal had.
+ * Returns 0, SPOOL_FULL or -1. */
+int spool_place(struct spool *spool, struct journal *journal, const struct journal_record *record,
+                uint32_t *crc32, struct error *err);
+
+/* Whether the file of its own that the record names is there, or in its place already. */
+bool spool_has_part(const struct spool *spool, const struct journal_record *record);
+
+/* Everything that was put in place before the call is on stable storage when it answers 0. Returns
+ * 0, SPOOL_FULL or -1. */
+int spool_sync(struct spool *spool, struct error *err);
+
+/* Frees the writer; what was not committed is removed. Null is fine. */
 void spool_writer_free(struct spool_writer *writer);
 
 /* Opens a published file for reading. `*fd` is the caller's. */

@@ -14,9 +14,12 @@ struct study_holds;
 int study_holds_new(struct study_holds **out, struct error *err);
 void study_holds_free(struct study_holds *holds);
 
-/* The association delivered an instance of the study: it holds this study now, and no other. An
- * association beyond the table's room holds nothing (quiet_period still applies). Returns the id of
- * another study that it held until now, or 0. */
+/* The association is about to deliver; called again, nothing changes. One beyond the table's room
+ * holds nothing (quiet_period still applies). */
+void study_holds_opened(struct study_holds *holds, uint64_t association_id);
+
+/* The association delivered an instance of the study: it holds this study now, and no other, if it
+ * is open still. Returns the id of another study that it held until now, or 0. */
 int64_t study_holds_delivered(struct study_holds *holds, uint64_t association_id, int64_t study_id,
                               int64_t now_ms);
 

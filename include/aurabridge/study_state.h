@@ -28,6 +28,17 @@ enum changed_duplicate {
     CHANGED_DUPLICATE_QUARANTINE
 };
 
+/* Which study a worker takes first. The words are those of the configuration. */
+enum study_priority {
+    PRIORITY_NORMAL,
+    PRIORITY_URGENT, /* before all others that came up to a week earlier, and has a worker apart */
+    PRIORITY_LOW     /* after all others that come up to a day later */
+};
+
+const char *study_priority_name(enum study_priority priority);
+/* Returns 0, or -1 when no priority has the name. */
+int study_priority_parse(enum study_priority *out, const char *name);
+
 /* The name as operators and the ledger know it ("receiving"). */
 const char *study_state_name(enum study_state state);
 

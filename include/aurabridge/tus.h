@@ -22,6 +22,13 @@ enum tus_outcome {
     TUS_STOPPED
 };
 
+/* What the uploads to one destination found out about the way there: how many bytes one PATCH may
+ * carry. In memory only, and it forgets what is old. Thread-safe. */
+struct tus_way;
+
+int tus_way_new(struct tus_way **out, struct error *err);
+void tus_way_free(struct tus_way *way);
+
 struct tus_metadata {
     const char *key, *value;
 };
@@ -31,7 +38,10 @@ struct tus_upload {
     const char *endpoint, *lift_token;
     const struct tus_metadata *metadata; /* to the first null key */
     uint64_t length;
-    uint64_t chunk_size; /* bytes a PATCH; halved on 413 and kept for the next call */
+    uint64_t chunk_size; /* bytes of a PATCH; 0: all that is left. With a way: of the first one */
+    /* Chunks grow while the way proves good and shrink where it does not, also for the uploads
+     * that follow. Null: they only shrink, and chunk_size says to what. */
+    struct tus_way *way;
     int64_t timeout_ms;
     struct http_upload body; /* read(offset) is of the whole upload; length ignored */
     /* In and out: "" when it must be created; the offset the server acknowledged. */

@@ -5,6 +5,7 @@
 #include "audit_json.h"
 #include "patients.h"
 #include "receipt_json.h"
+#include "status_json.h"
 #include "study_json.h"
 
 #include "aurabridge/config.h"
@@ -224,6 +225,14 @@ static int audit(struct order *order, struct error *err)
     return audit_emit(order->target->bridge, order->emit, order->context, err);
 }
 
+static int status(struct order *order, struct error *err)
+{
+    if (!order->target->bridge)
+        return error_set(err, "no bridge runs on this spool, so nothing is being uploaded; "
+                              "`aurabridge studies` lists what waits");
+    return status_emit(order->target->bridge, order->emit, order->context, err);
+}
+
 static int receipt(struct order *order, struct error *err)
 {
     struct ledger_study study;
@@ -240,6 +249,7 @@ static const struct {
     {"about", false, about},    {"studies", false, show}, {"retry", true, retry},
     {"release", true, release}, {"cancel", true, cancel}, {"discard", true, discard},
     {"forget", true, forget},   {"audit", false, audit},  {"receipt", true, receipt},
+    {"status", false, status},
 };
 
 static int find_study(struct order *order, bool needed, struct error *err)
@@ -259,6 +269,10 @@ static int run(struct order *order, struct error *err)
     for (size_t i = 0; name && i < sizeof commands / sizeof *commands; i++) {
         if (strcmp(commands[i].name, name) != 0)
             continue;
+        /* What was acknowledged is shown, and meant. Where the disk does not let it, it is not lost:
+         * the log says why. */
+        if (order->target->bridge)
+            (void)bridge_settle(order->target->bridge, NULL);
         if (find_study(order, commands[i].needs_study, err) != 0)
             return -1;
         return commands[i].run(order, err);

@@ -36,6 +36,7 @@ static int set_identity(struct json *object, const struct ledger_study *study)
     failed |= json_set_string(object, "supplement_of", study->generation > 0 ? id : NULL);
     failed |= json_set_string(object, "entry", study->entry_name);
     failed |= json_set_string(object, "destination", study->destination);
+    failed |= json_set_string(object, "priority", study_priority_name(study->priority));
     return failed;
 }
 
@@ -109,13 +110,21 @@ static int set_counts(struct json *object, const struct ledger_study *study)
     return failed;
 }
 
-static int set_upload(struct json *object, const struct ledger_study *study)
+static int set_upload(struct json *object, const struct operate_target *target,
+                      const struct ledger_study *study)
 {
     const struct ledger_upload *upload = &study->upload;
+    /* Bytes that have left; what the server acknowledged comes after, in a long PATCH long after.
+     */
+    uint64_t sent = target->bridge && study->state == STUDY_UPLOADING
+                        ? bridge_sent(target->bridge, study->id)
+                        : 0;
     int failed =
         json_set_string(object, "upload_id", upload->upload_id[0] ? upload->upload_id : NULL);
     failed |= set_count(object, "upload_length", upload->upload_length);
     failed |= set_count(object, "upload_offset", upload->upload_offset);
+    failed |= set_count(object, "upload_sent",
+                        sent > upload->upload_offset ? sent : upload->upload_offset);
     failed |= json_set_string(object, "aurabox_study_id",
                               upload->aurabox_study_id[0] ? upload->aurabox_study_id : NULL);
     failed |= json_set_int(object, "attempt", study->attempt);
@@ -132,7 +141,7 @@ struct json *study_json(const struct operate_target *target, const struct ledger
     failed |= json_set_string(object, "warning", study->warning);
     failed |= json_set_bool(object, "cancel_requested", study->cancel_requested);
     failed |= set_counts(object, study);
-    failed |= set_upload(object, study);
+    failed |= set_upload(object, target, study);
     failed |= set_time(object, "first_received", study->first_received_ms);
     failed |= set_time(object, "last_received", study->last_received_ms);
     failed |= set_time(object, "changed", study->changed_ms);

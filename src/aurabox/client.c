@@ -86,7 +86,7 @@ static enum aurabox_outcome ask(struct aurabox_client *client, const struct clie
                                    .max_reply = MAX_API_REPLY,
                                    .cancelled = client->cancelled,
                                    .cancel_context = client->context,
-                                   .fresh_connection = call->body != NULL};
+                                   .once = call->body != NULL};
     add_header(&request, "Accept", "application/json");
     add_header(&request, "X-Api-Key", settings->service_api_key);
     if (call->body)

@@ -6,11 +6,32 @@
 
 #include <stdlib.h>
 
+static int open_limiter(struct aurabox_limiter **out, const struct config_destination *settings,
+                        const char *state_directory, const struct clock *clock, struct error *err)
+{
+    char directory[FS_PATH_MAX];
+    if (fs_join(directory, state_directory, "limits", err) != 0)
+        return -1;
+    return aurabox_limiter_open(out, directory, settings->api_base_url, settings->service_api_key,
+                                &settings->limits, clock, err);
+}
+
+int aurabox_budget(struct aurabox_budget *out, const struct config_destination *settings,
+                   const char *state_directory, enum aurabox_bucket bucket,
+                   const struct clock *clock, struct error *err)
+{
+    struct aurabox_limiter *limiter = NULL;
+    if (open_limiter(&limiter, settings, state_directory, clock, err) != 0)
+        return -1;
+    int failed = aurabox_limiter_look(limiter, bucket, out, err);
+    aurabox_limiter_close(limiter);
+    return failed;
+}
+
 int aurabox_destination_new(struct aurabox_destination **out, struct config *config,
                             const char *name, const char *state_directory,
                             const struct clock *clock, struct error *err)
 {
-    char directory[FS_PATH_MAX];
     *out = NULL;
     const struct config_destination *settings = config_destination(config, name);
     if (!settings)
@@ -21,9 +42,7 @@ int aurabox_destination_new(struct aurabox_destination **out, struct config *con
     destination->config = config_retain(config);
     destination->settings = settings;
     destination->clock = clock;
-    if (fs_join(directory, state_directory, "limits", err) != 0 ||
-        aurabox_limiter_open(&destination->limiter, directory, settings->api_base_url,
-                             settings->service_api_key, &settings->limits, clock, err) != 0 ||
+    if (open_limiter(&destination->limiter, settings, state_directory, clock, err) != 0 ||
         token_cache_new(&destination->tokens, clock, err) != 0) {
         aurabox_destination_free(destination);
         return error_wrap(err, "destination %s", name);

@@ -214,6 +214,8 @@ static int read_record(int fd, const struct aurabox_limiter *limiter, enum aurab
 
 struct step {
     enum aurabox_bucket bucket;
+    bool looks; /* and changes nothing */
+    unsigned left;
     bool takes; /* else: done */
     int64_t timeout_ms;
     int64_t wait_ms;
@@ -234,14 +236,18 @@ static int run_step(struct aurabox_limiter *limiter, struct step *step, struct e
         failed = read_record(fd, limiter, step->bucket, record, now_ms, err);
         if (!failed) {
             window_settle(&record->window, now_ms);
-            if (step->takes)
+            if (step->looks)
+                step->left = window_free(&record->window, limiter->limits[step->bucket], now_ms,
+                                         &step->wait_ms);
+            else if (step->takes)
                 step->wait_ms = window_take(&record->window, limiter->limits[step->bucket], now_ms,
                                             step->timeout_ms, &step->ticket);
             else
                 window_done(&record->window, step->ticket, now_ms);
             if (step->closed_ms > 0)
                 window_close(&record->window, now_ms, step->closed_ms);
-            failed = write_record(fd, step->bucket, record, err);
+            if (!step->looks)
+                failed = write_record(fd, step->bucket, record, err);
         }
         if (close(fd) != 0 && !failed)
             failed = error_errno(err, errno, "cannot close the rate limits %s", limiter->path);
@@ -282,4 +288,15 @@ int aurabox_limiter_refused(struct aurabox_limiter *limiter, enum aurabox_bucket
             step.closed_ms = WINDOW_MS;
     }
     return run_step(limiter, &step, err);
+}
+
+int aurabox_limiter_look(struct aurabox_limiter *limiter, enum aurabox_bucket bucket,
+                         struct aurabox_budget *out, struct error *err)
+{
+    struct step step = {.bucket = bucket, .looks = true};
+    if (run_step(limiter, &step, err) != 0)
+        return -1;
+    *out = (struct aurabox_budget){
+        .limit = limiter->limits[bucket], .left = step.left, .next_ms = step.wait_ms};
+    return 0;
 }

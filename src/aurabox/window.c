@@ -65,17 +65,32 @@ static int64_t wait_for(const struct window *window, unsigned limit, int64_t now
     return wait_ms > MIN_WAIT_MS ? wait_ms : MIN_WAIT_MS;
 }
 
+static unsigned usable(unsigned limit)
+{
+    if (limit > WINDOW_CAPACITY)
+        return WINDOW_CAPACITY;
+    return limit > 0 ? limit : 1; /* none at all would be a destination that waits for ever */
+}
+
+unsigned window_free(const struct window *window, unsigned limit, int64_t now_ms, int64_t *wait_ms)
+{
+    limit = usable(limit);
+    *wait_ms = 0;
+    if (window->closed_until_ms > now_ms)
+        *wait_ms = window->closed_until_ms - now_ms;
+    else if (window->count >= limit)
+        *wait_ms = wait_for(window, limit, now_ms);
+    else
+        return limit - window->count;
+    return 0;
+}
+
 int64_t window_take(struct window *window, unsigned limit, int64_t now_ms, int64_t timeout_ms,
                     unsigned *ticket)
 {
-    if (limit > WINDOW_CAPACITY)
-        limit = WINDOW_CAPACITY;
-    if (limit == 0)
-        limit = 1; /* none at all would be a destination that waits for ever */
-    if (window->closed_until_ms > now_ms)
-        return window->closed_until_ms - now_ms;
-    if (window->count >= limit)
-        return wait_for(window, limit, now_ms);
+    int64_t wait_ms = 0;
+    if (window_free(window, limit, now_ms, &wait_ms) == 0)
+        return wait_ms;
     *ticket = window->next_ticket++;
     window->calls[window->count++] = (struct window_call){
         .taken_ms = now_ms, .until_ms = now_ms + timeout_ms, .ticket = *ticket, .in_flight = 1};

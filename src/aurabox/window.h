@@ -31,6 +31,8 @@ void window_settle(struct window *window, int64_t now_ms);
  * milliseconds, or 0 with the ticket. */
 int64_t window_take(struct window *window, unsigned limit, int64_t now_ms, int64_t timeout_ms,
                     unsigned *ticket);
+/* After window_settle: how many places are free, and how long until one is (0: now). */
+unsigned window_free(const struct window *window, unsigned limit, int64_t now_ms, int64_t *wait_ms);
 void window_done(struct window *window, unsigned ticket, int64_t now_ms);
 /* No place is free for so long, however few calls count. Shortens nothing. */
 void window_close(struct window *window, int64_t now_ms, int64_t for_ms);

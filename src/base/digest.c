@@ -1,9 +1,9 @@
-/* Digests over OpenSSL and zlib. */
+/* Digests over OpenSSL and libdeflate. */
 #include "aurabridge/digest.h"
 
+#include <libdeflate.h>
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
-#include <zlib.h>
 
 #include <limits.h>
 #include <string.h>
@@ -68,7 +68,8 @@ int hmac_sha256(uint8_t out[SHA256_SIZE], const void *key, size_t key_length, co
 
 uint32_t crc32_update(uint32_t crc, const void *bytes, size_t length)
 {
-    return (uint32_t)crc32_z(crc, bytes, length);
+    /* Null with no bytes asks libdeflate for the initial value, not for what `crc` is. */
+    return length > 0 ? libdeflate_crc32(crc, bytes, length) : crc;
 }
 
 void hex_encode(char *out, const void *bytes, size_t length)

@@ -111,6 +111,27 @@ int fs_write_all(int fd, const void *bytes, size_t length, struct error *err)
     return 0;
 }
 
+int fs_write_at(int fd, const void *bytes, size_t length, uint64_t offset, struct error *err)
+{
+    const char *at = bytes;
+    while (length > 0) {
+        ssize_t written = pwrite(fd, at, length, (off_t)offset);
+        if (written < 0 && errno == EINTR)
+            continue;
+        if (written <= 0) {
+            int failed = written < 0 ? errno : ENOSPC;
+            (void)error_errno(err, failed, "writing %zu bytes at offset %llu", length,
+                              (unsigned long long)offset);
+            errno = failed;
+            return -1;
+        }
+        at += written;
+        offset += (uint64_t)written;
+        length -= (size_t)written;
+    }
+    return 0;
+}
+
 int fs_read_at(int fd, void *bytes, size_t length, uint64_t offset, size_t *got, struct error *err)
 {
     char *at = bytes;

@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <sys/random.h>
 
-static int fill(void *bytes, size_t length)
+int random_bytes(void *bytes, size_t length)
 {
     return getrandom(bytes, length, 0) == (ssize_t)length ? 0 : -1;
 }
@@ -16,7 +16,7 @@ static int fill(void *bytes, size_t length)
 int uuid_v4(char out[UUID_SIZE])
 {
     uint8_t bytes[16];
-    if (fill(bytes, sizeof bytes) != 0)
+    if (random_bytes(bytes, sizeof bytes) != 0)
         return -1;
     bytes[6] = (uint8_t)((bytes[6] & 0x0F) | 0x40);
     bytes[8] = (uint8_t)((bytes[8] & 0x3F) | 0x80);
@@ -30,7 +30,7 @@ int uuid_v4(char out[UUID_SIZE])
 int random_hex(char *out, size_t bytes)
 {
     uint8_t chunk[64];
-    if (bytes > sizeof chunk || fill(chunk, bytes) != 0)
+    if (bytes > sizeof chunk || random_bytes(chunk, bytes) != 0)
         return -1;
     hex_encode(out, chunk, bytes);
     return 0;
@@ -39,7 +39,7 @@ int random_hex(char *out, size_t bytes)
 unsigned random_below(unsigned bound)
 {
     uint32_t value = 0;
-    if (fill(&value, sizeof value) != 0)
+    if (random_bytes(&value, sizeof value) != 0)
         return bound / 2;
     return value % bound;
 }

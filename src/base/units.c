@@ -30,6 +30,9 @@ static const struct unit sizes[] = {
     {"TB", 1000000000000ULL},
 };
 
+static const struct unit rates[] = {
+    {"kbit/s", 1000ULL / 8}, {"Mbit/s", 1000000ULL / 8}, {"Gbit/s", 1000000000ULL / 8}};
+
 static int parse(uint64_t *out, const char *text, const struct unit *units, size_t count)
 {
     if (*text < '0' || *text > '9')
@@ -65,6 +68,19 @@ int units_parse_duration(int64_t *milliseconds, const char *text)
 int units_parse_size(uint64_t *bytes, const char *text)
 {
     return parse(bytes, text, sizes, sizeof sizes / sizeof *sizes);
+}
+
+int units_parse_rate(uint64_t *bytes_per_second, const char *text)
+{
+    return parse(bytes_per_second, text, rates, sizeof rates / sizeof *rates);
+}
+
+void units_format_rate(char out[UNITS_TEXT_SIZE], uint64_t bytes_per_second)
+{
+    double bits = (double)bytes_per_second * 8;
+    const char *unit = bits < 1e6 ? "kbit/s" : bits < 1e9 ? "Mbit/s" : "Gbit/s";
+    double scale = bits < 1e6 ? 1e3 : bits < 1e9 ? 1e6 : 1e9;
+    (void)snprintf(out, UNITS_TEXT_SIZE, "%.3g %s", bits / scale, unit);
 }
 
 void units_format_size(char out[UNITS_TEXT_SIZE], uint64_t bytes)

@@ -26,6 +26,7 @@ static const struct {
     {"check", command_check, "test configuration, spool, port, credentials and clock"},
     {"route", command_route, "show which map entry takes a file, and the context it gives"},
     {"sign", command_sign, "sign a request with AURA-HMAC-SHA256 and show every step"},
+    {"status", command_status, "show what holds up each destination: calls, bytes, or a pause"},
     {"studies", command_studies, "list the studies, or one with its details"},
     {"receipt", command_receipt, "show what was delivered of a completed study"},
     {"audit", command_audit, "recount every acknowledged instance and say what does not add up"},

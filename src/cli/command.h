@@ -85,6 +85,7 @@ int command_serve(int argc, char **argv);
 int command_check(int argc, char **argv);
 int command_route(int argc, char **argv);
 int command_sign(int argc, char **argv);
+int command_status(int argc, char **argv);
 int command_studies(int argc, char **argv);
 int command_receipt(int argc, char **argv);
 int command_audit(int argc, char **argv);

@@ -54,7 +54,7 @@ int command_order(int argc, char **argv)
     if (failed)
         (void)error_set(&err, "out of memory");
     else
-        failed = command_operate(config, request, take_answer, &answer, &err);
+        failed = command_operate_recovered(config, request, take_answer, &answer, &err);
     json_free(request);
     config_release(config);
     if (failed)

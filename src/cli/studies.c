@@ -37,14 +37,26 @@ static int print_json(struct listing *listing, const struct json *study)
     return written < 0 ? -1 : 0;
 }
 
+/* Rounded down: 100 % is all of it. */
+static double percent(int64_t part, int64_t whole)
+{
+    double figure = 100.0 * (double)part / (double)whole;
+    return (double)(int64_t)figure;
+}
+
 static void print_progress(const struct json *study, char *out, size_t size)
 {
     int64_t length = number_of(study, "upload_length");
-    if (strcmp(text_of(study, "state"), "uploading") == 0 && length > 0)
-        (void)snprintf(out, size, "%" PRId64 "%% sent. ",
-                       number_of(study, "upload_offset") * 100 / length);
+    int64_t sent = number_of(study, "upload_sent");
+    int64_t acknowledged = number_of(study, "upload_offset");
+    out[0] = '\0';
+    if (strcmp(text_of(study, "state"), "uploading") != 0 || length <= 0)
+        return;
+    if (sent > acknowledged)
+        (void)snprintf(out, size, "%.0f%% sent, %.0f%% acknowledged. ", percent(sent, length),
+                       percent(acknowledged, length));
     else
-        out[0] = '\0';
+        (void)snprintf(out, size, "%.0f%% acknowledged. ", percent(acknowledged, length));
 }
 
 static void print_extras(const struct json *study)
@@ -71,7 +83,7 @@ static void print_extras(const struct json *study)
 static void print_row(struct listing *listing, const struct json *study)
 {
     char size[UNITS_TEXT_SIZE];
-    char progress[32];
+    char progress[64];
     if (listing->count == 0)
         printf("%-6s %-11s %9s %11s  %-14s %-20s %s\n", "STUDY", "STATE", "INSTANCES", "SIZE",
                "DESTINATION", "LAST RECEIVED (UTC)", "STUDY INSTANCE UID / WHY");

@@ -84,6 +84,7 @@ static void config_free(struct config *config)
         free(config->study.drop[i].protocol_name);
     }
     free(config->study.drop);
+    free(config->upload.limits);
     for (size_t i = 0; i < config->destination_count; i++)
         destination_clear(&config->destinations[i]);
     free(config->destinations);

@@ -25,6 +25,7 @@ static const struct group groups[] = {
     {"study.", "study: when a study is complete", ""},
     {"study.drop[].", "study.drop: what is never uploaded", ""},
     {"upload.", "upload: how studies are sent", ""},
+    {"upload.limit[].", "upload.limit: how fast, and when", ""},
     {"retention.", "retention: how long things are kept", ""},
     {"destinations.", "destinations: Aurabox tenants",
      "Each destination stands under its name. The credentials stand elsewhere, and the "
@@ -51,7 +52,8 @@ static const char introduction[] =
     "- A key that is left out, or has nothing behind its colon, takes its default. Unknown keys "
     "and keys that stand twice are mistakes.\n"
     "- Durations are a whole number and `ms`, `s`, `m`, `h` or `d`; sizes are bytes, or a whole "
-    "number and `KiB`, `MiB`, `GiB` or `TiB`.\n"
+    "number and `KiB`, `MiB`, `GiB` or `TiB`; rates are a whole number and `kbit/s`, `Mbit/s` or "
+    "`Gbit/s`.\n"
     "- Relative paths start at the directory of the configuration file.\n"
     "- Where a list is asked for, one text alone is a list of one.\n"
     "- Texts that start with `*`, `{`, `[`, `&` or `!` need quotes.\n"
@@ -80,7 +82,8 @@ static const char closing[] =
     "X --called Y --from IP "
     "FILE.dcm` shows which entry an image would take and the context that it would give, or why "
     "the sender would be rejected.\n\n"
-    "When the map is reloaded, studies that are still open keep their entry, and unrouted ones "
+    "When the map is reloaded, studies that are still open keep their entry and its priority, and "
+    "unrouted ones "
     "are matched again.\n\n"
     "## Templates\n\n"
     "The texts in `context` may take values from the data set and the association:\n\n"
@@ -128,6 +131,9 @@ static const char *type_words(const struct schema_key *key)
         [VALUE_DURATION] = "duration",
         [VALUE_SIZE] = "size",
         [VALUE_SIZE_32] = "size",
+        [VALUE_RATE] = "rate",
+        [VALUE_TIME] = "time of day",
+        [VALUE_DAYS] = "list of days",
         [VALUE_CHOICE] = "one of",
         [VALUE_TEXTS] = "list of texts",
         [VALUE_NETWORKS] = "list of networks",

@@ -26,12 +26,17 @@ int texts_read(struct config_strings *out, const struct schema_key *key, const s
 int networks_read(struct config_networks *out, const struct node *node, struct error *err);
 void texts_free(struct config_strings *texts);
 
+/* upload_limits.c */
+int time_read(const struct node *node, int *target, struct error *err);
+int days_read(const struct node *node, unsigned *target, struct error *err);
+
 /* secrets.c: reads what env:NAME or file:PATH stands for. Never puts a value into an error. */
 int secret_read(char **out, const struct reading *reading, const struct node *node,
                 struct error *err);
 
 /* One each per list or mapping of structs. */
 int ae_titles_load(const struct reading *reading, const struct node *node, struct error *err);
+int upload_limits_load(const struct reading *reading, const struct node *node, struct error *err);
 int drop_rules_load(const struct reading *reading, const struct node *node, struct error *err);
 int destinations_load(const struct reading *reading, const struct node *node, struct error *err);
 int map_load(const struct reading *reading, const struct node *node, struct error *err);

@@ -9,10 +9,12 @@
 #define IN_AE_TITLE(member)    offsetof(struct config_ae_title, member)
 #define IN_DESTINATION(member) offsetof(struct config_destination, member)
 #define IN_DROP(member)        offsetof(struct config_drop_rule, member)
+#define IN_LIMIT(member)       offsetof(struct config_upload_limit, member)
 #define IN_ENTRY(member)       offsetof(struct config_map_entry, member)
 
 static const char *const duplicate_choices[] = {"supplement", "keep_first", "replace", "quarantine",
                                                 NULL};
+static const char *const priority_choices[] = {"normal", "urgent", "low", NULL};
 static const char *const compression_choices[] = {"auto", "store", "deflate", NULL};
 
 const struct schema_key schema_keys[] = {
@@ -141,6 +143,17 @@ const struct schema_key schema_keys[] = {
              "for the moment, instances with A700), while uploading goes on; they are let in again "
              "when an eighth more is free (at least 16 MiB, at most 1 GiB)."},
 
+    {.path = "spool.journal",
+     .type = VALUE_SIZE,
+     .offset = IN_CONFIG(spool.journal),
+     .fallback = "1GiB",
+     .least = "16MiB",
+     .most = "64GiB",
+     .text = "The most that the journal takes of the disk. What arrives goes there first, as fast "
+             "as the disk can write, and to its study's folder a moment later: as long as a burst "
+             "fits into half of it, senders notice nothing of the rest. It takes only what bursts "
+             "have needed so far. A change needs a restart."},
+
     /* Studies. */
     {.path = "study", .type = VALUE_SECTION},
     {.path = "study.quiet_period",
@@ -205,15 +218,20 @@ const struct schema_key schema_keys[] = {
      .fallback = "4",
      .least = "1",
      .most = "64",
-     .text = "Studies on their way at the same time, for each destination."},
+     .text =
+         "Studies on their way at the same time, for each destination; beside them, one that is "
+         "urgent (`ae_title_map[].priority`)."},
     {.path = "upload.chunk_size",
      .type = VALUE_SIZE,
      .offset = IN_CONFIG(upload.chunk_size),
      .fallback = "8MiB",
      .least = "64KiB",
      .most = "1GiB",
-     .text = "Bytes per request. Smaller ones lose less when a line breaks, larger ones are faster "
-             "on good lines. At least 5 MiB for servers that store on S3."},
+     .text =
+         "Bytes of an upload's first request to a destination. Each one that is taken whole and "
+         "in good time doubles the next, up to one request for all that is left; one that is "
+         "refused as too large, or lost, makes them smaller for a while. At least 5 MiB for "
+         "servers that store on S3."},
     {.path = "upload.compression",
      .type = VALUE_CHOICE,
      .offset = IN_CONFIG(upload.compression),
@@ -222,6 +240,44 @@ const struct schema_key schema_keys[] = {
      .text =
          "`auto` compresses uncompressed images and leaves compressed ones as they are; `store` "
          "and `deflate` do the same with all."},
+    {.path = "upload.limit",
+     .type = VALUE_SPECIAL,
+     .load = upload_limits_load,
+     .fallback = "[]",
+     .shape = "list of `{from, to, days, rate}`",
+     .default_words = "no limit",
+     .text = "How fast all uploads together may be, by this machine's local time: `[{from: "
+             "\"08:00\", to: \"18:00\", days: [mon, tue, wed, thu, fri], rate: 20Mbit/s}, {rate: "
+             "200Mbit/s}]`. The first entry that holds counts; when none does there is no limit. A "
+             "change holds within a second, also for uploads on their way."},
+    {.path = "upload.limit[].rate",
+     .type = VALUE_RATE,
+     .offset = IN_LIMIT(rate),
+     .required = true,
+     .least = "64kbit/s",
+     .most = "100Gbit/s",
+     .shape = "rate",
+     .example = "rate: 20Mbit/s",
+     .text = "Shared by all workers of all destinations. The calls of the API are not counted."},
+    {.path = "upload.limit[].from",
+     .type = VALUE_TIME,
+     .offset = IN_LIMIT(from),
+     .shape = "time of day, `\"HH:MM\"`",
+     .default_words = "always",
+     .text = "From when it holds. With `to`, or not at all."},
+    {.path = "upload.limit[].to",
+     .type = VALUE_TIME,
+     .offset = IN_LIMIT(to),
+     .shape = "time of day, `\"HH:MM\"`",
+     .default_words = "always",
+     .text = "When it holds no more. Not after `from`: on the next day. `\"24:00\"` is the end of "
+             "the day."},
+    {.path = "upload.limit[].days",
+     .type = VALUE_DAYS,
+     .offset = IN_LIMIT(days),
+     .shape = "list of `mon`, `tue`, `wed`, `thu`, `fri`, `sat`, `sun`",
+     .default_words = "every day",
+     .text = "On which days it begins."},
     {.path = "upload.retry", .type = VALUE_SECTION},
     {.path = "upload.retry.first",
      .type = VALUE_DURATION,
@@ -413,6 +469,15 @@ const struct schema_key schema_keys[] = {
      .most = "24h",
      .default_words = "`study.quiet_period`",
      .text = "Overrides `study.quiet_period` for this entry."},
+    {.path = "ae_title_map[].priority",
+     .type = VALUE_CHOICE,
+     .offset = IN_ENTRY(priority),
+     .fallback = "normal",
+     .choices = priority_choices,
+     .text = "Which studies are sent first. `urgent` ones go before all others that came up to a "
+             "week earlier, and have a worker apart, so that they wait for no large study; `low` "
+             "ones let others pass that come up to a day later. Among equals the oldest goes "
+             "first. A study keeps the priority that its entry had when it came."},
     {.path = "ae_title_map[].context",
      .type = VALUE_SPECIAL,
      .shape = "mapping of texts, any depth",

@@ -18,6 +18,9 @@ enum value_type {
     VALUE_DURATION, /* int64_t, milliseconds */
     VALUE_SIZE,     /* uint64_t, bytes */
     VALUE_SIZE_32,  /* uint32_t, bytes */
+    VALUE_RATE,     /* uint64_t, bytes a second */
+    VALUE_TIME,     /* int, minutes since midnight; "HH:MM" */
+    VALUE_DAYS,     /* unsigned, bit 0 is Monday; one text is a list of one */
     VALUE_CHOICE,   /* an enum whose values are the indices of `choices` */
     VALUE_TEXTS,    /* struct config_strings; one text is a list of one */
     VALUE_NETWORKS, /* struct config_networks; one text is a list of one */

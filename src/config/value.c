@@ -108,6 +108,10 @@ static const struct number_kind size_kind = {units_parse_size, "a size",
                                              "write bytes, or a whole number and KiB, MiB, GiB or "
                                              "TiB, e.g. 8MiB"};
 
+static const struct number_kind rate_kind = {units_parse_rate, "a rate",
+                                             "write a whole number and kbit/s, Mbit/s or Gbit/s, "
+                                             "e.g. 20Mbit/s"};
+
 static int read_number(const struct schema_key *key, const struct node *node,
                        const struct number_kind *kind, uint64_t *out, struct error *err)
 {
@@ -176,6 +180,7 @@ static int read_any_number(const struct schema_key *key, const struct node *node
     uint64_t number = 0;
     const struct number_kind *kind = key->type == VALUE_INTEGER    ? &integer_kind
                                      : key->type == VALUE_DURATION ? &duration_kind
+                                     : key->type == VALUE_RATE     ? &rate_kind
                                                                    : &size_kind;
     if (read_number(key, node, kind, &number, err) != 0)
         return -1;
@@ -183,7 +188,7 @@ static int read_any_number(const struct schema_key *key, const struct node *node
     int64_t milliseconds = (int64_t)number;
     if (key->type == VALUE_DURATION)
         memcpy(target, &milliseconds, sizeof milliseconds);
-    else if (key->type == VALUE_SIZE)
+    else if (key->type == VALUE_SIZE || key->type == VALUE_RATE)
         memcpy(target, &number, sizeof number);
     else if (number <= UINT32_MAX)
         memcpy(target, &narrow, sizeof narrow);
@@ -212,8 +217,13 @@ int value_read(const struct reading *reading, const struct schema_key *key, cons
         return texts_read(target, key, node, err);
     case VALUE_NETWORKS:
         return networks_read(target, node, err);
+    case VALUE_TIME:
+        return time_read(node, target, err);
+    case VALUE_DAYS:
+        return days_read(node, target, err);
     case VALUE_INTEGER:
     case VALUE_DURATION:
+    case VALUE_RATE:
     case VALUE_SIZE:
     case VALUE_SIZE_32:
         return read_any_number(key, node, target, err);

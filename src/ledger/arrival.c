@@ -19,7 +19,8 @@ static int open_study(struct ledger *ledger, struct database *database, struct r
                       struct error *err)
 {
     const struct ledger_arrival *arrival = reception->arrival;
-    struct ledger_study like = {.first_received_ms = arrival->received_ms,
+    struct ledger_study like = {.priority = arrival->priority,
+                                .first_received_ms = arrival->received_ms,
                                 .last_received_ms = arrival->received_ms};
     (void)snprintf(like.route_key, sizeof like.route_key, "%s", arrival->route_key);
     (void)snprintf(like.study_instance_uid, sizeof like.study_instance_uid, "%s",
@@ -144,6 +145,36 @@ static int receive(struct ledger *ledger, struct database *database, void *argum
                : 0;
 }
 
+static void fill_outcome(struct ledger_arrival_outcome *out, const struct reception *reception)
+{
+    const struct decision *decision = &reception->decision;
+    memset(out, 0, sizeof *out);
+    out->kind = decision->kind;
+    out->study_id = decision->study_id;
+    out->study_opened = reception->opened.id != 0;
+    out->supplement = reception->opened.number;
+    out->first_id = reception->opened.first_id;
+    if (decision->replaced_id != 0)
+        memcpy(out->superseded_file, decision->replaced_file, sizeof out->superseded_file);
+    out->resent_id = decision->resent_id;
+    out->resent_size = decision->resent_bytes;
+    memcpy(out->resent_file, decision->resent_file, sizeof out->resent_file);
+}
+
+static void log_opened(const struct ledger_arrival_outcome *outcome,
+                       const struct ledger_arrival *arrival)
+{
+    if (outcome->study_opened && outcome->supplement > 0)
+        log_info("ledger",
+                 "study S%" PRId64 " %s: receiving (supplement %" PRId64 " of S%" PRId64
+                 ", from %s)",
+                 outcome->study_id, arrival->study_instance_uid, outcome->supplement,
+                 outcome->first_id, arrival->association->calling_ae_title);
+    else if (outcome->study_opened)
+        log_info("ledger", "study S%" PRId64 " %s: receiving (from %s)", outcome->study_id,
+                 arrival->study_instance_uid, arrival->association->calling_ae_title);
+}
+
 int ledger_instance_received(struct ledger *ledger, struct ledger_arrival_outcome *out,
                              const struct ledger_arrival *arrival, struct error *err)
 {
@@ -152,23 +183,78 @@ int ledger_instance_received(struct ledger *ledger, struct ledger_arrival_outcom
     int failed = ledger_change(ledger, receive, &reception, err);
     if (failed)
         return failed;
-    const struct decision *decision = &reception.decision;
-    out->kind = decision->kind;
-    out->study_id = decision->study_id;
-    out->study_opened = reception.opened.id != 0;
-    if (decision->replaced_id != 0)
-        memcpy(out->superseded_file, decision->replaced_file, sizeof out->superseded_file);
-    out->resent_id = decision->resent_id;
-    out->resent_size = decision->resent_bytes;
-    memcpy(out->resent_file, decision->resent_file, sizeof out->resent_file);
-    if (out->study_opened && reception.opened.number > 0)
-        log_info("ledger",
-                 "study S%" PRId64 " %s: receiving (supplement %" PRId64 " of S%" PRId64
-                 ", from %s)",
-                 out->study_id, arrival->study_instance_uid, reception.opened.number,
-                 reception.opened.first_id, arrival->association->calling_ae_title);
-    else if (out->study_opened)
-        log_info("ledger", "study S%" PRId64 " %s: receiving (from %s)", out->study_id,
-                 arrival->study_instance_uid, arrival->association->calling_ae_title);
+    fill_outcome(out, &reception);
+    log_opened(out, arrival);
     return 0;
+}
+
+/* ---- many at a time ---- */
+
+/* Returns -1 when nothing more can be recorded. */
+static int receive_one(struct ledger *ledger, struct database *database,
+                       const struct ledger_arrivals *arrivals, size_t index, struct error *err)
+{
+    struct ledger_arrival arrival;
+    if (arrivals->arrival(arrivals->context, index, &arrival, err) != 0 ||
+        database_change(database, "SAVEPOINT arrival", NO_VALUES, err) < 0)
+        return -1;
+    struct reception reception = {.arrival = &arrival};
+    struct error why;
+    arrivals->results[index] = receive(ledger, database, &reception, &why);
+    if (arrivals->results[index] != 0 && ledger_write_failed(database)) {
+        if (err)
+            *err = why;
+        return -1;
+    }
+    fill_outcome(&arrivals->outcomes[index], &reception);
+    if (arrivals->results[index] != 0) {
+        log_error("ledger", "%s cannot be recorded and stays in the spool for the next start: %s",
+                  arrival.file_name, why.text);
+        if (database_change(database, "ROLLBACK TO arrival", NO_VALUES, err) < 0)
+            return -1;
+    }
+    return database_change(database, "RELEASE arrival", NO_VALUES, err) < 0 ? -1 : 0;
+}
+
+static int receive_all(struct ledger *ledger, struct database *database, void *argument,
+                       struct error *err)
+{
+    const struct ledger_arrivals *arrivals = argument;
+    for (size_t i = 0; i < arrivals->count; i++)
+        if (receive_one(ledger, database, arrivals, i, err) != 0)
+            return -1;
+    return database_change(database, "UPDATE counter SET value=?1 WHERE name='settled'",
+                           VALUES(INTEGER(arrivals->settled)), err) < 0
+               ? -1
+               : 0;
+}
+
+int ledger_instances_received(struct ledger *ledger, const struct ledger_arrivals *arrivals,
+                              struct error *err)
+{
+    int failed = ledger_change(ledger, receive_all, (void *)(uintptr_t)arrivals, err);
+    for (size_t i = 0; !failed && i < arrivals->count; i++) {
+        struct ledger_arrival arrival;
+        if (arrivals->results[i] == 0 && arrivals->outcomes[i].study_opened &&
+            arrivals->arrival(arrivals->context, i, &arrival, NULL) == 0)
+            log_opened(&arrivals->outcomes[i], &arrival);
+    }
+    return failed;
+}
+
+static int read_settled(struct ledger *ledger, struct database *database, void *argument,
+                        struct error *err)
+{
+    (void)ledger;
+    int64_t number = 0;
+    int found = database_number(database, &number, "SELECT value FROM counter WHERE name='settled'",
+                                NO_VALUES, err);
+    *(uint64_t *)argument = number < 0 ? 0 : (uint64_t)number;
+    return found < 0 ? -1 : 0;
+}
+
+int ledger_settled(struct ledger *ledger, uint64_t *out, struct error *err)
+{
+    *out = 0;
+    return ledger_read(ledger, read_settled, out, err);
 }

@@ -29,7 +29,7 @@ int generation_open(struct ledger *ledger, struct database *database, struct gen
     static const char insert[] =
         "INSERT INTO study(route_key,study_instance_uid,generation,first_id,entry_name,destination,"
         "state,reason,first_received_ms,last_received_ms,changed_ms,due_ms,has_changed_duplicates,"
-        "must_quarantine) VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14)";
+        "must_quarantine,priority) VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15)";
     if (database_change(
             database, insert,
             VALUES(TEXT(like->route_key), TEXT(like->study_instance_uid),
@@ -37,7 +37,8 @@ int generation_open(struct ledger *ledger, struct database *database, struct gen
                    TEXT(like->entry_name), TEXT(like->destination), TEXT(study_state_name(state)),
                    TEXT(reason), INTEGER(like->first_received_ms), INTEGER(like->last_received_ms),
                    INTEGER(clock_wall_ms(ledger->clock)), INTEGER(like->due_ms),
-                   INTEGER(like->has_changed_duplicates), INTEGER(like->must_quarantine)),
+                   INTEGER(like->has_changed_duplicates), INTEGER(like->must_quarantine),
+                   TEXT(study_priority_name(like->priority))),
             err) < 0)
         return -1;
     generation->id = sqlite3_last_insert_rowid(database->handle);

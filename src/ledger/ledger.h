@@ -47,6 +47,9 @@ struct ledger {
 int ledger_change(struct ledger *ledger, ledger_step_function step, void *argument,
                   struct error *err);
 
+/* Whether what failed just now in a step is the disk's matter, and not the change's own. */
+bool ledger_write_failed(const struct database *database);
+
 /* Runs a step that only reads. */
 int ledger_read(struct ledger *ledger, ledger_step_function step, void *argument,
                 struct error *err);
@@ -73,7 +76,7 @@ int schema_prepare(struct database *database, const char *path, struct error *er
     "s.released,s.cancel_requested,s.instances,s.bytes,s.dropped,s.superseded,s.resends,"          \
     "s.swallowed_resends,s.discarded,s.truncated,s.upload_id,s.assembly_id,s.step,s.upload_url,"   \
     "s.upload_length,s.upload_offset,s.package_digest,s.aurabox_study_id,"                         \
-    "s.complete_unanswered,s.passed,s.lease_until_ms,s.acknowledged,s.attempts"
+    "s.complete_unanswered,s.passed,s.lease_until_ms,s.acknowledged,s.attempts,s.priority"
 
 struct study_row {
     struct ledger_study study;
@@ -84,6 +87,11 @@ struct study_row {
 int row_study(struct study_row *out, sqlite3_stmt *row, struct error *err);
 /* LEDGER_NOT_FOUND with a text when there is none. */
 int study_read(struct database *database, struct study_row *out, int64_t id, struct error *err);
+
+/* ---- claim.c ---- */
+
+/* What a claim searches with, for tests that look at its plan. */
+const char *claim_search(bool urgent_only);
 
 /* ---- change.c: the one place that changes a study's state ---- */
 

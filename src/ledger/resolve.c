@@ -74,6 +74,7 @@ int ledger_resolve(struct ledger *ledger, int64_t *id, const char *text, struct 
 struct routing {
     int64_t id;
     const char *route_key, *entry_name, *destination;
+    enum study_priority priority;
 };
 
 /* Under its new key the study may be a supplement, and hold what an earlier one holds. */
@@ -126,15 +127,21 @@ static int set_route(struct ledger *ledger, struct database *database, void *arg
         move_key(database, wanted, &row.study, err) != 0)
         return -1;
     int changed = database_change(
-        database, "UPDATE study SET entry_name=?2,destination=?3 WHERE id=?1",
-        VALUES(INTEGER(wanted->id), TEXT(wanted->entry_name), TEXT(wanted->destination)), err);
+        database, "UPDATE study SET entry_name=?2,destination=?3,priority=?4 WHERE id=?1",
+        VALUES(INTEGER(wanted->id), TEXT(wanted->entry_name), TEXT(wanted->destination),
+               TEXT(study_priority_name(wanted->priority))),
+        err);
     return changed < 0 ? -1 : 0;
 }
 
 int ledger_set_route(struct ledger *ledger, int64_t id, const char *route_key,
-                     const char *entry_name, const char *destination, struct error *err)
+                     const char *entry_name, const char *destination, enum study_priority priority,
+                     struct error *err)
 {
-    struct routing wanted = {
-        .id = id, .route_key = route_key, .entry_name = entry_name, .destination = destination};
+    struct routing wanted = {.id = id,
+                             .route_key = route_key,
+                             .entry_name = entry_name,
+                             .destination = destination,
+                             .priority = priority};
     return ledger_change(ledger, set_route, &wanted, err);
 }

@@ -128,9 +128,26 @@ static const char version_2[] =
     "sha256 BLOB NOT NULL) WITHOUT ROWID;"
     "INSERT INTO receipt_chain VALUES('anchor',0,zeroblob(32)),('tip',0,zeroblob(32));";
 
+/* Priorities. A head start for good, not an order of classes: what waits grows older, and nobody is
+ * passed for ever. */
+static const char version_3[] =
+    "ALTER TABLE study ADD COLUMN priority TEXT NOT NULL DEFAULT 'normal';"
+    "ALTER TABLE study ADD COLUMN turn_ms INTEGER GENERATED ALWAYS AS (first_received_ms+"
+    "CASE priority WHEN 'urgent' THEN -604800000 WHEN 'low' THEN 86400000 ELSE 0 END) VIRTUAL;"
+    "DROP INDEX study_delivering;"
+    "CREATE INDEX study_turns ON study(destination,free_at_ms,turn_ms)"
+    " WHERE state IN " SQL_DELIVERING ";"
+    "CREATE INDEX study_urgent ON study(destination,free_at_ms,turn_ms)"
+    " WHERE priority='urgent' AND state IN " SQL_DELIVERING ";";
+
+/* How far the journal is settled. */
+static const char version_4[] = "INSERT INTO counter VALUES('settled',0);";
+
 static const struct migration migrations[] = {
     {version_1, NULL},
     {version_2, receipt_make_missing},
+    {version_3, NULL},
+    {version_4, NULL},
 };
 #define SCHEMA_VERSION ((int64_t)(sizeof migrations / sizeof *migrations))
 
@@ -139,8 +156,11 @@ static int migrate(struct database *database, int64_t version, struct error *err
     if (database_run(database, "BEGIN IMMEDIATE", err) != 0)
         return -1;
     for (int64_t at = version; at < SCHEMA_VERSION; at++)
-        if (database_run(database, migrations[at].sql, err) != 0 ||
-            (migrations[at].finish && migrations[at].finish(database, err) != 0))
+        if (database_run(database, migrations[at].sql, err) != 0)
+            goto undo;
+    /* In C the tables are known as they are now. */
+    for (int64_t at = version; at < SCHEMA_VERSION; at++)
+        if (migrations[at].finish && migrations[at].finish(database, err) != 0)
             goto undo;
     char stamp[96];
     (void)sqlite3_snprintf((int)sizeof stamp, stamp,

@@ -37,6 +37,7 @@ int row_study(struct study_row *out, sqlite3_stmt *row, struct error *err)
     memset(out, 0, sizeof *out);
     struct ledger_study *study = &out->study;
     char state[16];
+    char priority[16];
     study->id = sqlite3_column_int64(row, 0);
     row_text(study->route_key, sizeof study->route_key, row, 1);
     row_text(study->study_instance_uid, sizeof study->study_instance_uid, row, 2);
@@ -64,6 +65,9 @@ int row_study(struct study_row *out, sqlite3_stmt *row, struct error *err)
     out->lease_until_ms = row_time(row, 39);
     study->acknowledged = row_count(row, 40);
     study->attempts = (unsigned)row_count(row, 41);
+    row_text(priority, sizeof priority, row, 42);
+    if (study_priority_parse(&study->priority, priority) != 0)
+        study->priority = PRIORITY_NORMAL; /* it decides an order, nothing else */
     if (study_state_parse(&study->state, state) != 0 || study->upload.step > STEP_ERROR_DONE)
         return error_set(err, "the ledger file is damaged: study S%" PRId64 " has no known state",
                          study->id);

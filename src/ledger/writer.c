@@ -86,6 +86,11 @@ static bool is_disk_failure(sqlite3 *handle)
            !is_full(handle);
 }
 
+bool ledger_write_failed(const struct database *database)
+{
+    return is_full(database->handle) || is_disk_failure(database->handle);
+}
+
 /* Whether the transaction still stands: some failures of SQLite's end it as a whole. */
 static bool run_one(struct ledger *ledger, struct change *change)
 {

@@ -72,3 +72,22 @@ bool study_state_is_in_flight(enum study_state state)
     return state == STUDY_VALIDATING || state == STUDY_READY || state == STUDY_PACKAGING ||
            state == STUDY_UPLOADING || state == STUDY_CONFIRMING;
 }
+
+static const char *const priorities[] = {
+    [PRIORITY_NORMAL] = "normal", [PRIORITY_URGENT] = "urgent", [PRIORITY_LOW] = "low"};
+
+const char *study_priority_name(enum study_priority priority)
+{
+    return priority <= PRIORITY_LOW ? priorities[priority] : "normal";
+}
+
+int study_priority_parse(enum study_priority *out, const char *name)
+{
+    for (unsigned i = 0; i < sizeof priorities / sizeof *priorities; i++) {
+        if (strcmp(priorities[i], name) == 0) {
+            *out = (enum study_priority)i;
+            return 0;
+        }
+    }
+    return -1;
+}

@@ -1,6 +1,8 @@
 /* The body of a request: read as it is sent, from memory or from the caller's source, and read
- * again from any offset when libcurl has to start over on a new connection. */
+ * again from any offset when libcurl has to start over on a new connection, where it may. */
 #include "client.h"
+
+#include "aurabridge/clock.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -27,6 +29,20 @@ void body_choose(struct http_exchange *exchange)
         exchange->body = &exchange->memory;
 }
 
+/* Whoever paces us may take longer than a line may stand still. Returns 0 when the call is to end.
+ */
+static size_t admitted(struct http_exchange *exchange, size_t wanted)
+{
+    const struct http_upload *body = exchange->body;
+    if (!body->admit)
+        return wanted;
+    int64_t asked_ms = clock_monotonic_ms(clock_system());
+    size_t granted = body->admit(body->context, wanted);
+    exchange->moved_ms += clock_monotonic_ms(clock_system()) - asked_ms;
+    exchange->cancelled = granted == 0;
+    return granted < wanted ? granted : wanted;
+}
+
 size_t body_read(char *out, size_t size, size_t count, void *context)
 {
     struct http_exchange *exchange = context;
@@ -37,6 +53,9 @@ size_t body_read(char *out, size_t size, size_t count, void *context)
     size_t got = 0;
     if (want == 0)
         return 0;
+    want = admitted(exchange, want);
+    if (want == 0)
+        return CURL_READFUNC_ABORT;
     if (body->read(body->context, exchange->body_offset, out, want, &got, &exchange->read_error) !=
         0)
         exchange->read_failed = true;
@@ -52,6 +71,9 @@ size_t body_read(char *out, size_t size, size_t count, void *context)
 int body_seek(void *context, curl_off_t offset, int origin)
 {
     struct http_exchange *exchange = context;
+    /* It would go to the server once more, which may have it already. */
+    if (exchange->request->once && exchange->body_offset > 0)
+        return CURL_SEEKFUNC_FAIL;
     if (origin != SEEK_SET || offset < 0 || (uint64_t)offset > exchange->body->length)
         return CURL_SEEKFUNC_FAIL;
     exchange->body_offset = (uint64_t)offset;

@@ -2,21 +2,19 @@
  * TLS is always verified; there is no switch to turn that off. */
 #include "client.h"
 
-#include <netinet/in.h>
-#include <netinet/tcp.h>
+#include "socket.h"
+
 #include <signal.h>
 #include <stdlib.h>
-#include <sys/socket.h>
 
-#define UPLOAD_BUFFER   (512L << 10)
 #define MAX_CONNECTIONS 4L
-#define MAX_UNSENT      (128 << 10)
 
 int http_global_init(struct error *err)
 {
     /* A peer that closes while we write is an error code, not a signal. */
     if (signal(SIGPIPE, SIG_IGN) == SIG_ERR)
         return error_set(err, "cannot ignore SIGPIPE");
+    socket_learn();
     CURLcode code = curl_global_init(CURL_GLOBAL_DEFAULT);
     if (code != CURLE_OK)
         return error_set(err, "cannot start libcurl: %s", curl_easy_strerror(code));
@@ -34,18 +32,11 @@ static CURLcode add_trust(CURL *handle, void *ssl_context, void *context)
     return trust_add(context, ssl_context) == 0 ? CURLE_OK : CURLE_SSL_CACERT_BADFILE;
 }
 
-/* BBR holds its speed on lossy lines where the usual cubic falls by an order of magnitude. And what
- * waits unsent in the kernel is bounded: on a slow line its megabytes would drain for longer than a
- * call may be without progress. Where the kernel does not let us, the defaults stay. */
-static int tune_socket(void *context, curl_socket_t socket, curlsocktype purpose)
+static int tune(void *context, curl_socket_t socket, curlsocktype purpose)
 {
-    static const char name[] = "bbr";
-    const int unsent = MAX_UNSENT;
     (void)context;
-    if (purpose != CURLSOCKTYPE_IPCXN)
-        return CURL_SOCKOPT_OK;
-    (void)setsockopt(socket, IPPROTO_TCP, TCP_CONGESTION, name, sizeof name - 1);
-    (void)setsockopt(socket, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent, sizeof unsent);
+    if (purpose == CURLSOCKTYPE_IPCXN)
+        socket_tune(socket);
     return CURL_SOCKOPT_OK;
 }
 
@@ -65,10 +56,10 @@ static void set_lasting(struct http_client *client, CURLcode *bad)
         curl_easy_setopt(handle, CURLOPT_SSL_VERIFYPEER, 1L),
         curl_easy_setopt(handle, CURLOPT_SSL_VERIFYHOST, 2L),
         curl_easy_setopt(handle, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2),
-        curl_easy_setopt(handle, CURLOPT_UPLOAD_BUFFERSIZE, UPLOAD_BUFFER),
+        curl_easy_setopt(handle, CURLOPT_TCP_NODELAY, 1L),
         curl_easy_setopt(handle, CURLOPT_TCP_KEEPALIVE, 1L),
         curl_easy_setopt(handle, CURLOPT_MAXCONNECTS, MAX_CONNECTIONS),
-        curl_easy_setopt(handle, CURLOPT_SOCKOPTFUNCTION, tune_socket),
+        curl_easy_setopt(handle, CURLOPT_SOCKOPTFUNCTION, tune),
         curl_easy_setopt(handle, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L),
         curl_easy_setopt(handle, CURLOPT_USERAGENT, "AuraBridge/" AURABRIDGE_VERSION),
     };

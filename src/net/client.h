@@ -13,6 +13,7 @@
 struct http_client {
     CURL *handle; /* keeps its connections from call to call */
     struct trust *trust;
+    long upload_buffer; /* bytes, as last set; 0: libcurl's own */
     char reason[CURL_ERROR_SIZE];
 };
 

@@ -3,7 +3,7 @@
  * Guarantees: replies are bounded, a call ends by its timeout or soon after the caller cancels it
  * (within about a second), and the Host header is exactly http_host_of(url). Follows no redirects
  * and repeats nothing, except that libcurl sends a request again when a kept connection turns out
- * to be dead; `fresh_connection` rules that out.
+ * to be dead; `once` rules that out.
  */
 #include "client.h"
 
@@ -13,6 +13,8 @@
 #include <strings.h>
 
 #define CONNECT_TIMEOUT_MS 15000
+#define UPLOAD_BUFFER      (512L << 10) /* of a body that is streamed */
+#define SMALL_BUFFER       (16L << 10)  /* libcurl's least */
 #define MAX_HEADER_LINE    (32U << 10)
 /* Bytes. Less than this in a timeout's time is standing still. */
 #define LEAST_PROGRESS 4096
@@ -154,6 +156,17 @@ static CURLcode set_method(CURL *handle, struct http_exchange *exchange)
     return first_bad(codes, sizeof codes / sizeof codes[0]);
 }
 
+/* libcurl makes it anew when it is set, and only then has it: a call of the API must not keep half
+ * a megabyte for its body of some hundred bytes. */
+static CURLcode set_upload_buffer(struct http_client *client, const struct http_exchange *exchange)
+{
+    long wanted = exchange->request->upload ? UPLOAD_BUFFER : SMALL_BUFFER;
+    if (!exchange->body || client->upload_buffer == wanted)
+        return CURLE_OK;
+    client->upload_buffer = wanted;
+    return curl_easy_setopt(client->handle, CURLOPT_UPLOAD_BUFFERSIZE, wanted);
+}
+
 static CURLcode set_call(CURL *handle, struct http_exchange *exchange, struct curl_slist *lines)
 {
     const struct http_request *request = exchange->request;
@@ -165,7 +178,6 @@ static CURLcode set_call(CURL *handle, struct http_exchange *exchange, struct cu
         curl_easy_setopt(handle, CURLOPT_HTTPHEADER, lines),
         curl_easy_setopt(handle, CURLOPT_CONNECTTIMEOUT_MS, (long)connect_ms),
         curl_easy_setopt(handle, CURLOPT_TIMEOUT_MS, request->upload ? 0L : (long)timeout_ms),
-        curl_easy_setopt(handle, CURLOPT_FRESH_CONNECT, request->fresh_connection ? 1L : 0L),
         curl_easy_setopt(handle, CURLOPT_WRITEFUNCTION, reply_body),
         curl_easy_setopt(handle, CURLOPT_WRITEDATA, exchange),
         curl_easy_setopt(handle, CURLOPT_HEADERFUNCTION, reply_header_line),
@@ -185,6 +197,8 @@ static int conclude(struct http_client *client, struct http_exchange *exchange, 
     struct http_reply *reply = exchange->reply;
     struct http_ending ending = {
         .code = code, .reason = client->reason[0] ? client->reason : curl_easy_strerror(code)};
+    if (code == CURLE_SEND_FAIL_REWIND) /* body_seek refused to begin again */
+        ending.reason = "it was kept from an earlier call, and closed when this one was sent";
     curl_off_t begun_us = 0;
     long status = 0;
     long request_bytes = 0;
@@ -229,6 +243,8 @@ int http_call(struct http_client *client, struct http_reply *reply,
     if (result == 0) {
         client->reason[0] = '\0';
         CURLcode bad = set_call(client->handle, &exchange, lines);
+        if (bad == CURLE_OK)
+            bad = set_upload_buffer(client, &exchange);
         if (bad != CURLE_OK)
             result = error_set(err, "cannot prepare the call: %s", curl_easy_strerror(bad));
         else

@@ -4,23 +4,26 @@
 
 #include "aurabridge/fs.h"
 #include "aurabridge/package.h"
+#include "aurabridge/press.h"
 
 struct package_paths {
     char directory[FS_PATH_MAX];
     char layout[FS_PATH_MAX];
     char layout_part[FS_PATH_MAX];
-    char scratch[FS_PATH_MAX];
-    char scratch_part[FS_PATH_MAX];
+    char scratch[FS_PATH_MAX];      /* deflated members */
+    char members[FS_PATH_MAX];      /* the table of them */
+    char scratch_part[FS_PATH_MAX]; /* of versions that made it whole */
 };
 
 int package_paths(struct package_paths *out, const struct spool *spool, int64_t study_id,
                   struct error *err);
 
-/* Removes all four files; absent ones are fine. */
+/* Removes all of them; absent ones are fine. */
 int package_clear(const struct package_paths *paths, struct error *err);
 
 struct package_source {
     struct spool *spool;
+    struct press *press;
     struct ledger *ledger;
     const struct ledger_study *study;
     enum config_compression compression;
@@ -28,7 +31,8 @@ struct package_source {
     void *context;
 };
 
-/* Replaces what is there. Returns 0, or -1 with nothing left behind. */
+/* Makes the layout anew. Returns 0, or -1 with nothing left behind but, after `cancelled`, what was
+ * compressed. */
 int package_build(const struct package_source *source, const struct package_paths *paths,
                   struct error *err);
 

@@ -15,12 +15,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+/* It may be longer: by members that the archive does not name. */
 static bool has_scratch(const struct package *package, const char *path)
 {
     struct stat status;
     uint64_t wanted = package->layout.header.scratch_size;
     return wanted == 0 || (lstat(path, &status) == 0 && S_ISREG(status.st_mode) &&
-                           (uint64_t)status.st_size == wanted);
+                           (uint64_t)status.st_size >= wanted);
 }
 
 /* Opens what an earlier run made. Returns 0, or LAYOUT_UNUSABLE. */
@@ -53,11 +54,13 @@ static int open_scratch(struct package *package, const char *path, struct error 
     return package->scratch < 0 ? error_errno(err, errno, "opening %s", path) : 0;
 }
 
-int package_open(struct package **out, struct spool *spool, struct ledger *ledger,
-                 const struct ledger_study *study, enum config_compression compression,
-                 bool (*cancelled)(void *context), void *context, struct error *err)
+int package_open(struct package **out, struct spool *spool, struct press *press,
+                 struct ledger *ledger, const struct ledger_study *study,
+                 enum config_compression compression, bool (*cancelled)(void *context),
+                 void *context, struct error *err)
 {
     const struct package_source source = {.spool = spool,
+                                          .press = press,
                                           .ledger = ledger,
                                           .study = study,
                                           .compression = compression,

@@ -7,6 +7,7 @@
 #include "study_values.h"
 
 #include "aurabridge/log.h"
+#include "aurabridge/package.h"
 #include "aurabridge/route.h"
 #include "aurabridge/validate.h"
 
@@ -96,9 +97,21 @@ static int find_route(struct bridge *bridge, struct ledger_study *study,
     char key[ROUTE_KEY_SIZE];
     if (route_key(key, entry, &sender) != 0)
         return error_set(err, "no memory for a route key");
-    int failed =
-        ledger_set_route(bridge->ledger, study->id, key, entry->name, entry->destination, err);
+    int failed = ledger_set_route(bridge->ledger, study->id, key, entry->name, entry->destination,
+                                  entry->priority, err);
     return failed ? failed : ledger_study(bridge->ledger, study, study->id, err);
+}
+
+/* What waits for a person, or for a map, keeps no second copy of its instances meanwhile. */
+static int set_aside(struct bridge *bridge, const struct ledger_study *study, enum study_state to,
+                     const char *reason, struct error *err)
+{
+    struct error why;
+    int failed = ledger_advance(bridge->ledger, study->id, STUDY_VALIDATING, to, reason, err);
+    if (!failed && package_remove(bridge->spool, study->id, &why) != 0)
+        log_warning("assembler", "what was compressed of S%" PRId64 " stays: %s", study->id,
+                    why.text);
+    return failed;
 }
 
 static int decide(struct bridge *bridge, const struct ledger_study *study,
@@ -108,11 +121,10 @@ static int decide(struct bridge *bridge, const struct ledger_study *study,
         ledger_set_warning(bridge->ledger, study->id, result->warning, err) != 0)
         return -1;
     if (result->verdict != VALIDATE_PASS)
-        return ledger_advance(bridge->ledger, study->id, STUDY_VALIDATING, STUDY_QUARANTINED,
-                              result->reason, err);
+        return set_aside(bridge, study, STUDY_QUARANTINED, result->reason, err);
     if (!study->destination[0])
-        return ledger_advance(bridge->ledger, study->id, STUDY_VALIDATING, STUDY_UNROUTED,
-                              "no entry of the AE-title map matches its sender", err);
+        return set_aside(bridge, study, STUDY_UNROUTED,
+                         "no entry of the AE-title map matches its sender", err);
     return ledger_advance(bridge->ledger, study->id, STUDY_VALIDATING, STUDY_READY, "valid", err);
 }
 
@@ -218,6 +230,19 @@ static int64_t reroute_when_due(struct bridge *bridge, int64_t now)
     return now + LOCAL_FAULT_DELAY_MS;
 }
 
+/* What came in time and stands in the journal still keeps its study open. */
+static int next_due(struct bridge *bridge, int64_t *id, int64_t now, int64_t *next,
+                    struct error *err)
+{
+    int found = ledger_study_due(bridge->ledger, id, now, next, err);
+    if (found != 0)
+        return found;
+    if (bridge_settle(bridge, err) != 0)
+        return -1;
+    *next = INT64_MAX;
+    return ledger_study_due(bridge->ledger, id, now, next, err);
+}
+
 void *assembler_run(void *context)
 {
     struct bridge *bridge = context;
@@ -230,7 +255,7 @@ void *assembler_run(void *context)
         int64_t next = INT64_MAX;
         int64_t id = 0;
         struct error err;
-        int found = ledger_study_due(bridge->ledger, &id, now, &next, &err);
+        int found = next_due(bridge, &id, now, &next, &err);
         if (found == 0 && assemble(bridge, id) == 0) {
             bridge_wake(bridge); /* it may be ready for a worker */
             continue;

@@ -17,6 +17,8 @@
 /* However long nothing is due, time may have been set meanwhile: look again. */
 #define LONGEST_WAIT_MS 30000
 
+#define JOURNAL_SEGMENTS 16
+
 static int init_waiting(struct bridge *bridge)
 {
     pthread_condattr_t attributes;
@@ -30,19 +32,41 @@ static int init_waiting(struct bridge *bridge)
     pthread_mutex_init(&bridge->deliveries_lock, NULL);
     pthread_mutex_init(&bridge->audit_lock, NULL);
     receptions_init(&bridge->receptions);
+    bandwidth_init(&bridge->bandwidth, bridge->clock);
     return failed ? -1 : 0;
+}
+
+static int open_journal(struct bridge *bridge, struct error *err)
+{
+    char path[FS_PATH_MAX];
+    const struct config *config = bridge->config;
+    if (fs_join(path, config->spool.directory, "journal", err) != 0)
+        return -1;
+    const struct journal_options options = {
+        .directory = path,
+        .segment_size = config->spool.journal / JOURNAL_SEGMENTS / 4096 * 4096,
+        .segments = JOURNAL_SEGMENTS,
+        .make_room = settle_make_room,
+        .context = bridge,
+    };
+    return journal_open(&bridge->journal, &options, err);
 }
 
 static int open_stores(struct bridge *bridge, struct error *err)
 {
     const struct config *config = bridge->config;
-    if (spool_open(&bridge->spool, config->spool.directory, config->spool.reserve, err) != 0)
+    if (spool_open(&bridge->spool, config->spool.directory, config->spool.reserve, err) != 0 ||
+        settler_new(&bridge->settler, err) != 0 || open_journal(bridge, err) != 0 ||
+        press_new(&bridge->press, bridge->spool, err) != 0 ||
+        packer_new(&bridge->packer, bridge, err) != 0)
         return -1;
     char path[FS_PATH_MAX];
     if (fs_join(path, config->spool.directory, "ledger.sqlite", err) != 0 ||
         ledger_open(&bridge->ledger, path, bridge->clock, err) != 0 ||
         study_holds_new(&bridge->holds, err) != 0 ||
-        kept_entries_save(bridge->spool, config, err) != 0)
+        kept_entries_save(bridge->spool, config, err) != 0 ||
+        bandwidth_follow(&bridge->bandwidth, config->upload.limits, config->upload.limit_count,
+                         err) != 0)
         return -1;
     return recovery_run(bridge, err);
 }
@@ -81,12 +105,14 @@ bool bridge_may_accept(void *context, struct error *why_not)
 {
     struct bridge *bridge = context;
     return spool_admit(bridge->spool, why_not) == 0 &&
+           journal_is_sound(bridge->journal, why_not) == 0 &&
            ledger_is_sound(bridge->ledger, why_not) == 0;
 }
 
 bool bridge_is_closed(struct bridge *bridge, struct error *why)
 {
-    return spool_is_closed(bridge->spool, why) || ledger_is_sound(bridge->ledger, why) != 0;
+    return spool_is_closed(bridge->spool, why) || journal_is_sound(bridge->journal, why) != 0 ||
+           ledger_is_sound(bridge->ledger, why) != 0;
 }
 
 struct ledger *bridge_ledger(struct bridge *bridge)
@@ -181,7 +207,11 @@ int bridge_start(struct bridge *bridge, struct error *err)
 {
     if (deliveries_follow(bridge, bridge->config, err) != 0)
         return -1;
-    int refused = pthread_create(&bridge->assembler, NULL, assembler_run, bridge);
+    int refused = pthread_create(&bridge->settling, NULL, settle_run, bridge);
+    if (refused)
+        return error_errno(err, refused, "starting the thread that settles the journal");
+    bridge->settling_runs = true;
+    refused = pthread_create(&bridge->assembler, NULL, assembler_run, bridge);
     if (refused)
         return error_errno(err, refused, "starting the assembler's thread");
     bridge->assembler_runs = true;
@@ -189,13 +219,15 @@ int bridge_start(struct bridge *bridge, struct error *err)
     if (refused)
         return error_errno(err, refused, "starting the housekeeper's thread");
     bridge->housekeeper_runs = true;
-    return 0;
+    return packer_start(bridge->packer, err);
 }
 
 int bridge_reconfigure(struct bridge *bridge, struct config *config, struct error *err)
 {
     if (kept_entries_save(bridge->spool, config, err) != 0 ||
-        deliveries_follow(bridge, config, err) != 0)
+        deliveries_follow(bridge, config, err) != 0 ||
+        bandwidth_follow(&bridge->bandwidth, config->upload.limits, config->upload.limit_count,
+                         err) != 0)
         return -1;
     spool_set_reserve(bridge->spool, config->spool.reserve);
     pthread_mutex_lock(&bridge->config_lock);
@@ -234,8 +266,16 @@ void bridge_destination_pause(struct bridge *bridge, const char *destination,
 
 void bridge_stop(struct bridge *bridge)
 {
+    struct error err;
     atomic_store(&bridge->stopping, true);
     bridge_wake(bridge);
+    if (bridge->settling_runs) {
+        journal_wake(bridge->journal);
+        pthread_join(bridge->settling, NULL);
+        bridge->settling_runs = false;
+    }
+    if (bridge_settle(bridge, &err) != 0)
+        log_warning("reception", "what the journal holds is left to the next start: %s", err.text);
     if (bridge->assembler_runs) {
         pthread_join(bridge->assembler, NULL);
         bridge->assembler_runs = false;
@@ -244,6 +284,7 @@ void bridge_stop(struct bridge *bridge)
         pthread_join(bridge->housekeeper, NULL);
         bridge->housekeeper_runs = false;
     }
+    packer_stop(bridge->packer);
     deliveries_stop(bridge);
 }
 
@@ -251,11 +292,16 @@ void bridge_free(struct bridge *bridge)
 {
     if (!bridge)
         return;
+    packer_free(bridge->packer);
+    press_free(bridge->press);
     study_holds_free(bridge->holds);
     ledger_close(bridge->ledger);
+    journal_close(bridge->journal);
+    settler_free(bridge->settler);
     spool_close(bridge->spool);
     config_release(bridge->config);
     receptions_destroy(&bridge->receptions);
+    bandwidth_destroy(&bridge->bandwidth);
     pthread_mutex_destroy(&bridge->audit_lock);
     pthread_mutex_destroy(&bridge->deliveries_lock);
     pthread_mutex_destroy(&bridge->config_lock);

@@ -2,15 +2,19 @@
 #ifndef AURABRIDGE_PIPELINE_BRIDGE_STATE_H
 #define AURABRIDGE_PIPELINE_BRIDGE_STATE_H
 
+#include "bandwidth.h"
+#include "packer.h"
 #include "receptions.h"
 
 #include "aurabridge/bridge.h"
+#include "aurabridge/press.h"
 #include "aurabridge/study.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
 
 struct delivery; /* delivery.h */
+struct settler;  /* settle.c */
 
 /* What is known of how the wall clock runs; one thread's own. */
 struct time_watch {
@@ -22,7 +26,11 @@ struct time_watch {
 struct bridge {
     const struct clock *clock;
     struct spool *spool;
+    struct journal *journal;
+    struct settler *settler;
+    struct press *press;
     struct ledger *ledger;
+    struct packer *packer;
     struct study_holds *holds;
     struct instance_sink sink;
     struct receptions receptions;
@@ -37,10 +45,12 @@ struct bridge {
     uint64_t due_count; /* of wakes; who waits remembers the one it saw */
     atomic_bool stopping;
 
-    pthread_t assembler, housekeeper;
-    bool assembler_runs, housekeeper_runs;
+    pthread_t settling, assembler, housekeeper;
+    bool settling_runs, assembler_runs, housekeeper_runs;
     struct time_watch ageing; /* from the start on: the housekeeper's */
     atomic_bool reroute_due;  /* the map is new: the assembler looks at unrouted studies again */
+
+    struct bandwidth bandwidth; /* of the line: all workers of all destinations draw from it */
 
     pthread_mutex_t deliveries_lock; /* guards the list; never held while workers are joined */
     struct delivery *deliveries;
@@ -63,6 +73,16 @@ bool bridge_met_full_ledger(struct bridge *bridge, int failure);
 
 /* reception.c */
 void reception_init(struct bridge *bridge);
+
+/* settle.c */
+int settler_new(struct settler **out, struct error *err);
+void settler_free(struct settler *settler);
+/* The thread's function. */
+void *settle_run(void *bridge);
+/* For the journal: settles some of it. */
+int settle_make_room(void *bridge, struct error *err);
+/* At start, before anything else changes: what the journal holds; then it takes commits. */
+int settle_replay(struct bridge *bridge, struct error *err);
 
 /* mend.c: a row whose file is missing or short. */
 struct mended_row {

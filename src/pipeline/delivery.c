@@ -47,6 +47,20 @@ static void give_back(struct delivery_worker *worker, int64_t study_id)
     }
 }
 
+/* Whether the worker for urgent studies has something to do. Else it does not even ask at the gate:
+ * it would be the probe of a paused destination, and find nothing to probe with. */
+static bool has_urgent(const struct delivery_worker *worker, int64_t now, int64_t *next)
+{
+    const struct delivery *delivery = worker->delivery;
+    struct error err;
+    bool due = false;
+    if (ledger_urgent_is_due(delivery->bridge->ledger, &due, delivery->settings->name, now, next,
+                             &err) == 0)
+        return due;
+    *next = now + LOCAL_FAULT_DELAY_MS; /* the other workers tell */
+    return false;
+}
+
 /* Claims and runs one stage. Says when to look again; 0: at once. */
 static int64_t work_once(struct delivery_worker *worker)
 {
@@ -54,15 +68,20 @@ static int64_t work_once(struct delivery_worker *worker)
     struct bridge *bridge = delivery->bridge;
     int64_t now = clock_wall_ms(bridge->clock);
     int64_t next = INT64_MAX;
+    if (worker->urgent_only && !has_urgent(worker, now, &next))
+        return next;
     if (!gate_enter(&delivery->gate, now, &worker->probe, &next))
         return next;
     next = INT64_MAX;
     struct ledger_study study;
     struct error err;
-    int found = ledger_claim(bridge->ledger, &study, delivery->settings->name, worker->owner, now,
-                             LEASE_MS, &next, &err);
+    int found = (worker->urgent_only ? ledger_claim_urgent : ledger_claim)(
+        bridge->ledger, &study, delivery->settings->name, worker->owner, now, LEASE_MS, &next,
+        &err);
     if (found != 0) {
         gate_leave(&delivery->gate, worker->probe);
+        if (worker->urgent_only && worker->probe != 0)
+            bridge_wake(bridge); /* another took it first, and waits for the probe's end */
         if (found == LEDGER_NOT_FOUND)
             return next;
         if (!bridge_met_full_ledger(bridge, found))
@@ -105,6 +124,7 @@ static int start_worker(struct delivery *delivery, unsigned number, struct error
 {
     struct delivery_worker *worker = &delivery->workers[number];
     worker->delivery = delivery;
+    worker->urgent_only = number + 1 == delivery->count;
     (void)snprintf(worker->owner, sizeof worker->owner, "%s/%u", delivery->settings->name,
                    number + 1);
     if (aurabox_client_new(&worker->client, delivery->aurabox, delivery_worker_stops, worker,
@@ -134,6 +154,8 @@ static void delivery_free(struct delivery *delivery)
     }
     free(delivery->workers);
     aurabox_destination_free(delivery->aurabox);
+    tus_way_free(delivery->way);
+    meter_destroy(&delivery->meter);
     gate_destroy(&delivery->gate);
     config_release(delivery->config);
     free(delivery);
@@ -150,11 +172,12 @@ static int delivery_new(struct delivery **out, struct bridge *bridge, struct con
     delivery->config = config_retain(config);
     delivery->settings = settings;
     gate_init(&delivery->gate);
-    int failed = 0;
-    delivery->workers = calloc(config->upload.workers, sizeof *delivery->workers);
+    meter_init(&delivery->meter);
+    int failed = tus_way_new(&delivery->way, err);
+    delivery->workers = calloc(config->upload.workers + 1, sizeof *delivery->workers);
     if (delivery->workers)
-        delivery->count = config->upload.workers;
-    else
+        delivery->count = config->upload.workers + 1;
+    else if (!failed)
         failed = error_set(err, "no memory for %u workers", config->upload.workers);
     if (!failed)
         failed = aurabox_destination_new(&delivery->aurabox, config, settings->name,
@@ -187,7 +210,7 @@ static bool same_settings(const struct delivery *delivery, const struct config *
            now->limits.exchange == settings->limits.exchange &&
            now->limits.config == settings->limits.config &&
            now->limits.lifecycle == settings->limits.lifecycle &&
-           delivery->count == config->upload.workers;
+           delivery->count == config->upload.workers + 1;
 }
 
 static struct delivery **find(struct delivery **at, const char *name)
@@ -305,4 +328,40 @@ void deliveries_pause_of(struct delivery *first, const char *destination,
         *until_ms = delivery->gate.until_ms;
     }
     pthread_mutex_unlock(&delivery->gate.lock);
+}
+
+static void note_work(struct delivery_activity *out, const struct delivery *delivery)
+{
+    for (unsigned i = 0; i < delivery->count; i++) {
+        struct delivery_worker *worker = &delivery->workers[i];
+        out->busy += atomic_load(&worker->study_id) != 0;
+        out->sending += atomic_load(&worker->sends);
+        out->lacking_calls += atomic_load(&worker->lacks_calls);
+    }
+}
+
+void deliveries_activity_of(struct delivery *first, const char *destination,
+                            struct delivery_activity *out)
+{
+    *out = (struct delivery_activity){.until_ms = 0};
+    struct delivery *delivery = *find(&first, destination);
+    if (!delivery)
+        return;
+    deliveries_pause_of(delivery, destination, out->reason, &out->until_ms);
+    note_work(out, delivery);
+    out->bytes_per_second =
+        meter_rate(&delivery->meter, &out->bytes_sent, clock_monotonic_ms(delivery->bridge->clock));
+}
+
+uint64_t deliveries_sent_of(struct delivery *first, int64_t study_id)
+{
+    uint64_t sent = 0;
+    for (struct delivery *delivery = first; delivery; delivery = delivery->next) {
+        for (unsigned i = 0; i < delivery->count; i++) {
+            struct delivery_worker *worker = &delivery->workers[i];
+            if (atomic_load(&worker->study_id) == study_id && atomic_load(&worker->sends))
+                sent = atomic_load(&worker->sent);
+        }
+    }
+    return sent;
 }

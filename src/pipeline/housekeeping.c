@@ -103,6 +103,24 @@ static bool may_complain(struct housekeeping *keeping)
     return true;
 }
 
+/* What was compressed before it was needed can be made again, or stored. */
+static void give_up_ahead(struct housekeeping *keeping, uint64_t wanted)
+{
+    struct bridge *bridge = keeping->bridge;
+    struct error err;
+    char size[UNITS_TEXT_SIZE];
+    uint64_t given = 0;
+    int failed = press_give_back(bridge->press, wanted, &given, &err);
+    units_format_size(size, given);
+    if (given > 0)
+        log_info("housekeeping",
+                 "members that were compressed ahead (%s) are removed, since space in the spool %s "
+                 "is short",
+                 size, spool_directory(bridge->spool));
+    if (failed && may_complain(keeping))
+        log_error("housekeeping", "members that were compressed ahead stay: %s", err.text);
+}
+
 /* Removes copies that nobody needs until `wanted` bytes should have come back: some file systems
  * take their time to say so. One study whose files cannot be removed holds up no other. */
 static void make_room(struct housekeeping *keeping, uint64_t wanted)
@@ -123,6 +141,8 @@ static void make_room(struct housekeeping *keeping, uint64_t wanted)
     }
     if (found != 0 && found != LEDGER_NOT_FOUND && may_complain(keeping))
         log_error("housekeeping", "files of completed studies stay: %s", err.text);
+    if (given < wanted)
+        give_up_ahead(keeping, wanted - given);
 }
 
 static void clean_old(struct bridge *bridge, int64_t before_ms)

@@ -1,6 +1,6 @@
-/* Reception: the instance sink. An instance streams into the spool, is judged, published and
- * recorded; only then does the sender hear 0000. Runs in the associations' threads and waits for
- * nothing but the disk. */
+/* Reception: the instance sink. An instance streams into the journal, is judged, and committed
+ * together with what the ledger is to know of it; only then does the sender hear 0000. Runs in the
+ * associations' threads and waits for nothing but the disk. What follows is settle.c's. */
 #include "bridge_state.h"
 
 #include "aurabridge/log.h"
@@ -69,13 +69,15 @@ static int begin(void *context, struct instance **out, const struct association 
     struct error err;
     int failed = ledger_is_sound(instance->bridge->ledger, &err);
     if (!failed)
-        failed = spool_writer_new(&instance->writer, instance->bridge->spool, association, request,
+        failed = spool_writer_new(&instance->writer, instance->bridge->spool,
+                                  instance->bridge->journal, association, request,
                                   charset[0] ? charset : NULL, &err);
     if (failed) {
         refuse_for_disk(instance, answer, failed, &err);
         free_instance(instance);
         return -1;
     }
+    study_holds_opened(instance->bridge->holds, association->id);
     *out = instance;
     return 0;
 }
@@ -142,99 +144,36 @@ static void log_ending(const struct instance *instance, const struct dataset_res
         ending->tag >> 16, ending->tag & 0xFFFF, missing);
 }
 
-static void after_record(struct instance *instance, const struct ledger_arrival_outcome *outcome,
-                         const char *file_name, bool is_needed)
-{
-    struct bridge *bridge = instance->bridge;
-    struct error err;
-    /* The row decides; a file that no row names is removed now, or by recovery. */
-    if (!is_needed && spool_remove(bridge->spool, file_name, &err) != 0)
-        log_warning("reception", "a resent file stays until the next start: %s", err.text);
-    if (outcome->superseded_file[0] &&
-        spool_remove(bridge->spool, outcome->superseded_file, &err) != 0)
-        log_warning("reception", "a superseded file stays until the next start: %s", err.text);
-    int64_t left = study_holds_delivered(bridge->holds, instance->association.id, outcome->study_id,
-                                         clock_monotonic_ms(bridge->clock));
-    if (left != 0)
-        assembler_unhold(bridge, left);
-    if (outcome->study_opened)
-        bridge_wake(bridge);
-}
-
-/* The ledger refused. A file that no row names would be one more with each try of the sender. Where
- * the ledger cannot say, it stays, and recovery reconciles. */
-static void take_back(struct bridge *bridge, const char *file_name)
-{
-    bool known = true;
-    struct error err;
-    if (ledger_file_is_known(bridge->ledger, file_name, &known, &err) == 0 && !known &&
-        spool_remove(bridge->spool, file_name, &err) != 0)
-        log_warning("reception", "a refused file stays until the next start: %s", err.text);
-}
-
-static void refuse_for_ledger(struct instance *instance, struct dimse_answer *answer, int failure,
-                              const struct error *why)
-{
-    /* Or each further instance would be written, synced and taken back. */
-    bool is_full = bridge_met_full_ledger(instance->bridge, failure);
-    refuse_for_disk(instance, answer, is_full ? SPOOL_FULL : -1, why);
-}
-
-static int publish_and_record(struct instance *instance, const struct stored_instance *stored,
-                              struct dimse_answer *answer)
+static int commit_instance(struct instance *instance, const struct stored_instance *stored,
+                           struct dimse_answer *answer)
 {
     struct bridge *bridge = instance->bridge;
     const struct config *config = instance->config;
-    const char *study_uid = attributes_get(stored->attributes, ATTRIBUTE_STUDY_INSTANCE_UID);
     const struct config_map_entry *entry = route_match(config, &instance->association);
     char key[ROUTE_KEY_SIZE];
     char file_name[STORED_NAME_SIZE];
     struct error err = {.text = "out of memory"};
-    int failed = route_key(key, entry, &instance->association);
-    if (!failed)
-        failed = spool_writer_publish(instance->writer, study_uid, key, file_name, &err);
-    if (failed) {
-        refuse_for_disk(instance, answer, failed, &err);
-        return -1;
-    }
-    struct ledger_arrival arrival = {
+    struct journal_entry record = {
+        .association = &instance->association,
+        .request = &instance->request,
+        .study_instance_uid = attributes_get(stored->attributes, ATTRIBUTE_STUDY_INSTANCE_UID),
+        .series_instance_uid = attributes_get(stored->attributes, ATTRIBUTE_SERIES_INSTANCE_UID),
         .route_key = key,
         .entry_name = entry ? entry->name : "",
         .destination = entry ? entry->destination : "",
-        .association = &instance->association,
-        .request = &instance->request,
-        .study_instance_uid = study_uid,
-        .series_instance_uid = attributes_get(stored->attributes, ATTRIBUTE_SERIES_INSTANCE_UID),
-        .instance = stored,
-        .file_name = file_name,
         .received_ms = clock_wall_ms(bridge->clock),
         .quiet_period_ms = entry && entry->quiet_period_ms >= 0 ? entry->quiet_period_ms
                                                                 : config->study.quiet_period_ms,
         .max_wait_ms = config->study.max_wait_ms,
         .changed_duplicate = config->study.on_changed_duplicate,
+        .priority = entry ? entry->priority : PRIORITY_NORMAL,
+        .stored = stored,
     };
-    struct ledger_arrival_outcome outcome;
-    bool is_needed = true;
-    failed = ledger_instance_received(bridge->ledger, &outcome, &arrival, &err);
+    int failed = route_key(key, entry, &instance->association);
     if (!failed)
-        failed = mend_by_resend(&is_needed, bridge, &outcome, &arrival, &err);
-    if (failed) {
-        take_back(bridge, file_name);
-        refuse_for_ledger(instance, answer, failed, &err);
-        return -1;
-    }
-    after_record(instance, &outcome, file_name, is_needed);
-    return 0;
-}
-
-/* From before the file has its name until it has its row, or is gone. */
-static int publish_accountably(struct instance *instance, const struct stored_instance *stored,
-                               struct dimse_answer *answer)
-{
-    struct receptions *receptions = &instance->bridge->receptions;
-    unsigned phase = receptions_enter(receptions);
-    int failed = publish_and_record(instance, stored, answer);
-    receptions_leave(receptions, phase);
+        failed = spool_writer_commit(instance->writer, &record, file_name, &err);
+    if (failed)
+        refuse_for_disk(instance, answer, failed, &err);
     return failed;
 }
 
@@ -247,7 +186,7 @@ static void commit(struct instance *instance, struct dimse_answer *answer)
         refuse_for_disk(instance, answer, failed, &err);
     } else if (judge(instance, &stored, answer) != 0) {
         log_refusal(instance, answer);
-    } else if (publish_accountably(instance, &stored, answer) == 0) {
+    } else if (commit_instance(instance, &stored, answer) == 0) {
         log_ending(instance, &stored.ending);
         *answer = (struct dimse_answer){.status = DIMSE_SUCCESS};
     }

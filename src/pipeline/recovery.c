@@ -63,6 +63,7 @@ static int record_found(struct recovery *recovery, const struct spool_found *fou
                                : config->study.quiet_period_ms,
         .max_wait_ms = config->study.max_wait_ms,
         .changed_duplicate = changed,
+        .priority = kept.entry ? kept.entry->priority : PRIORITY_NORMAL,
     };
     struct ledger_arrival_outcome outcome;
     enum found_fate fate = FOUND_SETTLED;
@@ -166,7 +167,7 @@ int recovery_run(struct bridge *bridge, struct error *err)
 {
     struct recovery recovery = {.bridge = bridge, .err = err};
     unsigned removed = 0;
-    if (ledger_recover(bridge->ledger, err) != 0 ||
+    if (ledger_recover(bridge->ledger, err) != 0 || settle_replay(bridge, err) != 0 ||
         spool_clear_incoming(bridge->spool, &removed, err) != 0 ||
         spool_walk(bridge->spool, look_at_file, &recovery, err) != 0 ||
         ledger_files(bridge->ledger, look_at_row, &recovery, err) != 0 ||

@@ -53,8 +53,11 @@ int stage_record_step(struct stage *stage, enum ledger_step step)
 
 bool stage_wait(struct stage *stage, int64_t ms)
 {
-    return bridge_pause_unless(stage->bridge, ms > 0 ? ms : 1, delivery_worker_stops,
-                               stage->worker);
+    atomic_store(&stage->worker->lacks_calls, true);
+    bool passed =
+        bridge_pause_unless(stage->bridge, ms > 0 ? ms : 1, delivery_worker_stops, stage->worker);
+    atomic_store(&stage->worker->lacks_calls, false);
+    return passed;
 }
 
 void stage_answered(struct stage *stage, enum gate_place place)
@@ -110,7 +113,7 @@ static enum stage_result pack(struct stage *stage)
     if (!gate_is_fresh(&stage->worker->delivery->gate, clock_wall_ms(bridge->clock)) &&
         announce_lift(stage) != 0)
         return stage->result;
-    if (package_open(&package, bridge->spool, bridge->ledger, &stage->study,
+    if (package_open(&package, bridge->spool, bridge->press, bridge->ledger, &stage->study,
                      stage->config->upload.compression, delivery_worker_stops, stage->worker,
                      &err) != 0) {
         if (delivery_worker_stops(stage->worker))

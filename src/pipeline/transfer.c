@@ -9,9 +9,13 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
+
+#define PACE_MS 50 /* how often a worker that waits for bandwidth looks whether it is to stop */
 
 struct archive {
     struct package *package;
+    struct delivery_worker *worker;
     bool is_unreadable; /* a read failed */
 };
 
@@ -21,7 +25,33 @@ static int read_archive(void *context, uint64_t offset, void *bytes, size_t leng
     struct archive *archive = context;
     int failed = package_read(archive->package, offset, bytes, length, got, err);
     archive->is_unreadable |= failed != 0;
+    if (!failed)
+        meter_add(&archive->worker->delivery->meter, *got,
+                  clock_monotonic_ms(archive->worker->delivery->bridge->clock));
     return failed;
+}
+
+/* The share of the line that this worker may have now. */
+static size_t admit(void *context, size_t wanted)
+{
+    const struct archive *archive = context;
+    struct bandwidth *bandwidth = &archive->worker->delivery->bridge->bandwidth;
+    for (;;) {
+        int64_t wait_ms = 0;
+        size_t granted = bandwidth_take(bandwidth, wanted, &wait_ms);
+        if (granted > 0)
+            return granted;
+        if (delivery_worker_stops(archive->worker))
+            return 0;
+        struct timespec pause = {.tv_nsec = (wait_ms < PACE_MS ? wait_ms : PACE_MS) * 1000000L};
+        (void)nanosleep(&pause, NULL);
+    }
+}
+
+static void note_sent(void *context, uint64_t sent)
+{
+    const struct archive *archive = context;
+    atomic_store(&archive->worker->sent, sent);
 }
 
 static int record_progress(void *context, const char *url, uint64_t offset)
@@ -60,6 +90,7 @@ static void describe(struct transfer *transfer, struct stage *stage)
         .metadata = transfer->metadata,
         .length = upload->upload_length,
         .chunk_size = stage->config->upload.chunk_size,
+        .way = stage->worker->delivery->way,
         .timeout_ms = stage->worker->delivery->settings->timeout_ms,
         .offset = upload->upload_offset,
         .recorded = record_progress,
@@ -91,7 +122,10 @@ static enum tus_outcome drive(struct transfer *transfer, struct stage *stage)
     bool lost = false;
     for (;;) {
         stage->place = GATE_TUS;
+        atomic_store(&stage->worker->sent, tus->offset);
+        atomic_store(&stage->worker->sends, true);
         enum tus_outcome outcome = tus_upload_run(tus);
+        atomic_store(&stage->worker->sends, false);
         lost |= tus->lost;
         stage->progressed = !lost && (stage->progressed || tus->progressed);
         if (outcome == TUS_GONE && record_progress(stage, "", 0) != 0)
@@ -126,9 +160,9 @@ static void lay_out_anew(struct stage *stage)
 enum stage_result transfer_run(struct stage *stage)
 {
     struct bridge *bridge = stage->bridge;
-    struct archive archive = {.package = NULL};
+    struct archive archive = {.worker = stage->worker};
     struct error err;
-    if (package_open(&archive.package, bridge->spool, bridge->ledger, &stage->study,
+    if (package_open(&archive.package, bridge->spool, bridge->press, bridge->ledger, &stage->study,
                      stage->config->upload.compression, delivery_worker_stops, stage->worker,
                      &err) != 0) {
         if (delivery_worker_stops(stage->worker))
@@ -141,7 +175,8 @@ enum stage_result transfer_run(struct stage *stage)
     }
     struct transfer transfer;
     describe(&transfer, stage);
-    transfer.tus.body = (struct http_upload){.context = &archive, .read = read_archive};
+    transfer.tus.body = (struct http_upload){
+        .context = &archive, .read = read_archive, .progress = note_sent, .admit = admit};
     stage->result = STAGE_AGAIN;
     enum tus_outcome outcome = drive(&transfer, stage);
     package_close(archive.package);

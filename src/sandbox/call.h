@@ -56,12 +56,12 @@ struct call {
     /* The answer. */
     unsigned status; /* 0: not yet known */
     bool faulted;    /* the answer is a fault's, no work was done */
-    bool journalled;
+    bool transcribed;
     struct buffer reply;
     const char *reply_type;
     struct call_header headers[CALL_HEADERS_MAX];
     unsigned header_count;
-    char upload_id[UUID_SIZE]; /* for the journal; "" while unknown */
+    char upload_id[UUID_SIZE]; /* for the transcript; "" while unknown */
     char study[UID_SIZE];      /* the first of its upload; "" while unknown */
 };
 

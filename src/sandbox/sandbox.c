@@ -161,14 +161,14 @@ int sandbox_open(struct sandbox **out, const struct sandbox_options *options,
         return error_set(err, "memory is short");
     sandbox->clock = clock;
     sandbox->listen_fd = -1;
-    sandbox->journal.fd = -1;
+    sandbox->transcript.fd = -1;
     if (pthread_mutex_init(&sandbox->lock, NULL) != 0) {
         free(sandbox);
         return error_set(err, "a lock cannot be made");
     }
     if (copy_options(sandbox, options, err) != 0 || make_tables(sandbox, options, err) != 0 ||
         make_directories(sandbox, err) != 0 ||
-        journal_open(&sandbox->journal, sandbox->directory, err) != 0 ||
+        transcript_open(&sandbox->transcript, sandbox->directory, err) != 0 ||
         open_listener(sandbox, options->listen, err) != 0) {
         sandbox_free(sandbox);
         return error_wrap(err, "opening the sandbox");
@@ -189,7 +189,7 @@ void sandbox_free(struct sandbox *sandbox)
     sandbox_stop(sandbox);
     if (sandbox->listen_fd >= 0)
         (void)close(sandbox->listen_fd);
-    journal_close(&sandbox->journal);
+    transcript_close(&sandbox->transcript);
     for (size_t i = 0; i < AURABOX_BUCKET_COUNT; i++)
         limit_free(&sandbox->limits[i]);
     auth_free(&sandbox->auth);

@@ -1,5 +1,5 @@
 /* The sandbox's HTTP side, and the only place that knows libmicrohttpd: requests come in, are
- * counted, meet their fault, find their row in the table of calls, and are answered and journalled.
+ * counted, meet their fault, find their row in the table of calls, and are answered and transcribed.
  * A refused body is read to its end, so that the answer is never lost to a connection reset.
  */
 #include "server.h"
@@ -49,17 +49,17 @@ static void *call_open(void *context, const char *target, struct MHD_Connection 
     return call;
 }
 
-static void write_journal(struct call *call, unsigned status)
+static void write_transcript(struct call *call, unsigned status)
 {
-    struct journal_entry entry = {.wall_ms = sandbox_wall_ms(call->sandbox),
+    struct transcript_entry entry = {.wall_ms = sandbox_wall_ms(call->sandbox),
                                   .method = call->method,
                                   .path = call->path,
                                   .status = status,
                                   .upload_id = call->upload_id,
                                   .body_bytes = call->received};
-    if (!call->journalled && call->begun)
-        journal_write(&call->sandbox->journal, &entry);
-    call->journalled = true;
+    if (!call->transcribed && call->begun)
+        transcript_write(&call->sandbox->transcript, &entry);
+    call->transcribed = true;
 }
 
 static void call_ended(void *context, struct MHD_Connection *connection, void **state,
@@ -72,7 +72,7 @@ static void call_ended(void *context, struct MHD_Connection *connection, void **
     if (!call)
         return;
     tus_server_release(call);
-    write_journal(call, 0);
+    write_transcript(call, 0);
     buffer_free(&call->body);
     buffer_free(&call->reply);
     free(call);
@@ -201,10 +201,10 @@ static enum MHD_Result finish(struct call *call)
     if (call->status == 0)
         call->status = 500;
     if (call->hung || !call_wait(call, call->delay_ms) || call->close_unanswered) {
-        write_journal(call, 0);
+        write_transcript(call, 0);
         return MHD_NO;
     }
-    write_journal(call, call->status);
+    write_transcript(call, call->status);
     return answer(call);
 }
 

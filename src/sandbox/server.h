@@ -5,7 +5,7 @@
 #include "auth.h"
 #include "call.h"
 #include "faults.h"
-#include "journal.h"
+#include "transcript.h"
 #include "rate_limits.h"
 #include "tus_files.h"
 #include "uploads.h"
@@ -35,7 +35,7 @@ struct sandbox {
     int listen_fd;
     uint16_t port;
     struct MHD_Daemon *daemon; /* null while not started */
-    struct journal journal;
+    struct transcript transcript;
     pthread_mutex_t lock;
     struct limit_window limits[AURABOX_BUCKET_COUNT];
     struct auth auth;

@@ -1,19 +1,20 @@
-/* Publishing into and removing from study folders. Guarantees that a published file survives power
- * loss, its folder's own entry included, even when another thread made the folder a moment ago; and
- * that a folder removed under a publisher is made again. Holds no lock.
+/* Putting into and removing from study folders. Guarantees that a file which was put there, and all
+ * that leads to it, survives a loss of power once spool_sync has answered 0; and that a folder
+ * removed under a file on its way is made again. Holds no lock.
  */
-#include "folder.h"
+#include "place.h"
 
 #include "name.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* How often a folder may vanish between mkdir and rename; each time needs another thread that
- * removed the last file of the same study just then. */
+/* How often a folder may vanish between mkdir and the file's arrival; each time needs another
+ * thread that removed the last file of the same study just then. */
 #define FOLDER_ATTEMPTS 256
 
 static int fail(struct spool *spool, int errnum, struct error *err, const char *what,
@@ -23,69 +24,107 @@ static int fail(struct spool *spool, int errnum, struct error *err, const char *
     return spool_failure(spool, errnum);
 }
 
-/* Renames, making the folder as often as it is missing. `*made`: this call made it and counts in
- * unsynced_folders. */
-static int move_in(struct spool *spool, const char *part_path, const char *folder_path,
-                   const char *final_path, bool *made, struct error *err)
+struct arrival {
+    const char *folder_path, *final_path;
+    const char *part_path; /* of the received file; null: a new one is made */
+    int fd;                /* of the new one */
+};
+
+/* Returns 0, or -1 with errno. */
+static int try_arrival(struct arrival *arrival)
+{
+    if (arrival->part_path)
+        return rename(arrival->part_path, arrival->final_path);
+    /* One that stands there is of this instance, from before a crash, and may be torn. */
+    arrival->fd = open(arrival->final_path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW,
+                       0600);
+    return arrival->fd < 0 ? -1 : 0;
+}
+
+/* Makes the folder as often as it is missing. */
+static int arrive(struct spool *spool, struct arrival *arrival, struct error *err)
 {
     for (int attempt = 0; attempt < FOLDER_ATTEMPTS; attempt++) {
-        if (rename(part_path, final_path) == 0)
+        if (try_arrival(arrival) == 0)
             return 0;
         if (errno != ENOENT)
-            return fail(spool, errno, err, "publishing", final_path);
-        /* Counted before it can be seen, so that no other publisher takes it for durable. */
-        atomic_fetch_add(&spool->unsynced_folders, 1);
-        int errnum = mkdir(folder_path, 0700) == 0 ? 0 : errno;
-        if (errnum == 0 && !*made) {
-            *made = true;
-            continue;
-        }
-        atomic_fetch_sub(&spool->unsynced_folders, 1);
-        if (errnum != 0 && errnum != EEXIST)
-            return fail(spool, errnum, err, "making folder", folder_path);
+            return fail(spool, errno, err, "putting in place", arrival->final_path);
+        if (arrival->part_path && access(arrival->part_path, F_OK) != 0)
+            return fail(spool, errno, err, "looking for", arrival->part_path);
+        if (mkdir(arrival->folder_path, 0700) != 0 && errno != EEXIST)
+            return fail(spool, errno, err, "making folder", arrival->folder_path);
     }
-    return error_set(err, "publishing %s: its folder, or the received file, keeps vanishing",
-                     final_path);
+    return error_set(err, "putting %s in place: its folder keeps vanishing", arrival->final_path);
 }
 
-static int sync_folders(struct spool *spool, const char *folder_path, bool made, struct error *err)
+static int copy_out(struct spool *spool, struct journal *journal,
+                    const struct journal_record *record, struct arrival *arrival, uint32_t *crc32,
+                    struct error *err)
 {
     errno = 0;
-    if (fs_sync_directory(folder_path, err) != 0)
-        return spool_failure(spool, errno);
-    if (atomic_load(&spool->unsynced_folders) == 0)
-        return 0;
-    errno = 0;
-    if (fs_sync_directory(spool->studies, err) != 0)
-        return spool_failure(spool, errno);
-    if (made)
-        atomic_fetch_sub(&spool->unsynced_folders, 1);
-    return 0;
-}
-
-int spool_folder_take(struct spool *spool, const char *part_path, const char *folder,
-                      const char *name, struct error *err)
-{
-    char folder_path[FS_PATH_MAX];
-    char final_path[FS_PATH_MAX];
-    bool made = false;
-    if (fs_join(folder_path, spool->studies, folder, err) != 0 ||
-        fs_join(final_path, spool->studies, name, err) != 0) {
-        (void)unlink(part_path);
-        return -1;
+    int errnum = 0;
+    int result = journal_copy(journal, record->extents, record->extent_count, arrival->fd, crc32,
+                              err);
+    if (result != 0)
+        errnum = errno;
+    if (close(arrival->fd) != 0 && result == 0) {
+        errnum = errno;
+        result = error_errno(err, errnum, "closing %s", arrival->final_path);
     }
-    int result = move_in(spool, part_path, folder_path, final_path, &made, err);
-    bool moved = result == 0;
-    if (moved)
-        result = sync_folders(spool, folder_path, made, err);
     if (result == 0)
         return 0;
-    /* Nobody was told of the file. Should the folder stay, unsynced_folders stays up too, and later
-     * publishers sync studies/ for it. */
-    (void)unlink(moved ? final_path : part_path);
-    if (rmdir(folder_path) == 0 && made)
-        atomic_fetch_sub(&spool->unsynced_folders, 1);
-    return result;
+    (void)unlink(arrival->final_path); /* what it was made from is still in the journal */
+    return spool_failure(spool, errnum);
+}
+
+bool spool_has_part(const struct spool *spool, const struct journal_record *record)
+{
+    char path[FS_PATH_MAX];
+    struct stat status;
+    if (strchr(record->entry.part_name, '/') ||
+        fs_join(path, spool->incoming, record->entry.part_name, NULL) != 0)
+        return false;
+    if (lstat(path, &status) == 0)
+        return S_ISREG(status.st_mode) && (uint64_t)status.st_size == record->stored.file_size;
+    return spool_has(spool, record->entry.file_name, record->stored.file_size);
+}
+
+int spool_place(struct spool *spool, struct journal *journal, const struct journal_record *record,
+                uint32_t *crc32, struct error *err)
+{
+    char folder[STORED_NAME_SIZE];
+    char folder_path[FS_PATH_MAX], final_path[FS_PATH_MAX], part_path[FS_PATH_MAX];
+    const char *name = record->entry.file_name;
+    const char *part_name = record->entry.part_name;
+    struct arrival arrival = {.folder_path = folder_path, .final_path = final_path, .fd = -1};
+    if (spool_name_check(folder, name, err) != 0 ||
+        fs_join(folder_path, spool->studies, folder, err) != 0 ||
+        fs_join(final_path, spool->studies, name, err) != 0)
+        return -1;
+    *crc32 = record->stored.file_crc32;
+    if (part_name[0]) {
+        if (strchr(part_name, '/') || fs_join(part_path, spool->incoming, part_name, err) != 0)
+            return error_set(err, "\"%s\" is not the name of a received file", part_name);
+        if (spool_has(spool, name, record->stored.file_size))
+            return 0; /* it was moved before a crash */
+        arrival.part_path = part_path;
+    }
+    int result = arrive(spool, &arrival, err);
+    return result == 0 && arrival.fd >= 0
+               ? copy_out(spool, journal, record, &arrival, crc32, err)
+               : result;
+}
+
+int spool_sync(struct spool *spool, struct error *err)
+{
+    int fd = open(spool->studies, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int errnum = fd < 0 || syncfs(fd) != 0 ? errno : 0;
+    if (fd >= 0)
+        (void)close(fd); /* a directory */
+    if (errnum == 0)
+        return 0;
+    (void)error_errno(err, errnum, "syncing the spool %s", spool->directory);
+    return spool_failure(spool, errnum);
 }
 
 int spool_remove(struct spool *spool, const char *name, struct error *err)

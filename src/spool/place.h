@@ -1,5 +1,5 @@
 /* The spool's places, shared by the files of this room. Everything is set by spool_open and then
- * constant, but for the two atomics and the room.
+ * constant, but for the reserve and the room.
  */
 #ifndef AURABRIDGE_SPOOL_PLACE_H
 #define AURABRIDGE_SPOOL_PLACE_H
@@ -22,9 +22,6 @@ struct spool {
     char studies[FS_PATH_MAX];
     int lock_fd; /* holds the exclusive lock while open */
     _Atomic uint64_t reserve;
-    /* Study folders that were made and whose entry in studies/ may not be durable yet. While it is
-     * not 0, whoever publishes syncs studies/ too. */
-    atomic_uint unsynced_folders;
     struct {
         pthread_mutex_t lock; /* guards what follows; never held over the disk */
         enum reception reception;

@@ -18,6 +18,9 @@
 #define MARGIN_LEAST (UINT64_C(16) << 20)
 #define MARGIN_MOST  (UINT64_C(1) << 30)
 
+/* Below so many above the reserve, copies that nobody needs give room back. */
+#define COMFORT_MARGINS 2
+
 /* The same for the number of files, where the file system counts them. */
 #define FILES_RESERVE 256
 #define FILES_REOPEN  512
@@ -224,7 +227,7 @@ void spool_look(struct spool *spool, struct spool_look *out)
         out->opened = open_reception(spool, &room);
     else if (reception != RECEPTION_OPEN || is_short(&room, reserve))
         keep_closed(spool, &room, reserve);
-    uint64_t comfort = level(reserve, 2);
+    uint64_t comfort = level(reserve, COMFORT_MARGINS);
     if (room.bytes < comfort)
         out->wanted = comfort - room.bytes;
     /* Bytes are not what is missing, but removing files helps. */
@@ -269,4 +272,11 @@ int spool_check_space(struct spool *spool, uint64_t wanted, struct error *err)
                     "more: free disk space, or lower spool.reserve",
                     spool->directory, free_text, kept_text, wanted_text);
     return SPOOL_FULL;
+}
+
+bool spool_is_ample(struct spool *spool, uint64_t wanted)
+{
+    struct fs_room room;
+    return fs_room(&room, spool->directory, NULL) == 0 && room.files >= FILES_REOPEN &&
+           room.bytes > sum(level(atomic_load(&spool->reserve), COMFORT_MARGINS), wanted);
 }

@@ -80,7 +80,6 @@ int spool_open(struct spool **out, const char *directory, uint64_t reserve, stru
         return error_set(err, "opening the spool %s: out of memory", directory);
     spool->lock_fd = -1;
     atomic_init(&spool->reserve, reserve);
-    atomic_init(&spool->unsynced_folders, 0);
     spool_room_init(spool);
     int length = snprintf(spool->directory, sizeof spool->directory, "%s", directory);
     if (length <= 0 || length >= FS_PATH_MAX) {

@@ -1,11 +1,11 @@
-/* One instance on its way in: header, data set, publication. Guarantees that nothing is left of it
- * after a failure, that the reserve is looked at while a large one grows, and that the digests are
- * those of the bytes that were handed to the disk. Allocates only when made. Does not judge
- * content.
+/* One instance on its way in: header, data set, commit. It goes to the journal, and when it grows
+ * large, to a file of its own. Guarantees that nothing is left of it after a failure, that the
+ * reserve is looked at while a large one grows, and that the digests are those of the bytes that
+ * were handed to the disk. Allocates only when made. Does not judge content.
  */
 #include "writer.h"
 
-#include "folder.h"
+#include "place.h"
 #include "name.h"
 
 #include "aurabridge/identifier.h"
@@ -17,14 +17,16 @@
 #include <unistd.h>
 
 #define SPACE_CHECK_STEP (UINT64_C(4) * 1024 * 1024)
-#define PART_NAME_SIZE   64
+#define DIRECT_LEAST     ((size_t)64 * 1024) /* smaller pieces are gathered */
+/* Larger ones gain nothing from sharing a sync, and would fill the journal. */
+#define JOURNALED_MOST (UINT64_C(8) * 1024 * 1024)
 
 int spool_writer_make(struct spool_writer **out, struct spool *spool,
                       const char *transfer_syntax_uid, const char *default_character_set,
                       struct error *err)
 {
     *out = NULL;
-    struct spool_writer *writer = malloc(sizeof *writer + WRITER_BUFFER_SIZE);
+    struct spool_writer *writer = malloc(sizeof *writer + WRITER_BUFFER_SIZE + JOURNAL_COMMIT_ROOM);
     if (!writer)
         return error_set(err, "storing an instance: out of memory");
     *writer = (struct spool_writer){.spool = spool, .fd = -1, .space_check_at = SPACE_CHECK_STEP};
@@ -43,8 +45,10 @@ int spool_writer_make(struct spool_writer **out, struct spool *spool,
     return 0;
 }
 
-static void drop_part(struct spool_writer *writer)
+static void drop_bytes(struct spool_writer *writer)
 {
+    if (writer->journal)
+        journal_abort(writer->journal, &writer->pieces);
     if (writer->fd < 0)
         return;
     (void)close(writer->fd); /* the bytes are unwanted, so is the result */
@@ -55,7 +59,7 @@ static void drop_part(struct spool_writer *writer)
 /* Gives the disk space back at once: the rest of the instance may take minutes to drain. */
 static int fail(struct spool_writer *writer, int code, struct error *err)
 {
-    drop_part(writer);
+    drop_bytes(writer);
     writer->failure = code;
     (void)error_wrap(err, "storing instance %s in the spool %s", writer->sop_instance_uid,
                      writer->spool->directory);
@@ -73,6 +77,17 @@ static int check_open(const struct spool_writer *writer, enum writer_state state
     return 0;
 }
 
+/* What the journal answered, in the words of the spool. */
+static int journal_failure(struct spool_writer *writer, int code, const struct error *err)
+{
+    if (code != JOURNAL_FULL)
+        return -1;
+    spool_refused(writer->spool, err ? err->text : "the journal is full");
+    return SPOOL_FULL;
+}
+
+/* ---- a file of its own ---- */
+
 static int write_out(struct spool_writer *writer, const void *bytes, size_t length,
                      struct error *err)
 {
@@ -84,11 +99,61 @@ static int write_out(struct spool_writer *writer, const void *bytes, size_t leng
     return spool_room_grow(writer->spool, err);
 }
 
-static int flush_buffer(struct spool_writer *writer, struct error *err)
+static int create_part(struct spool_writer *writer, struct error *err)
 {
-    size_t length = writer->buffered;
+    char random[2 * 16 + 1];
+    if (random_hex(random, 16) != 0)
+        return error_set(err, "the system gave no random bytes for a file name");
+    (void)snprintf(writer->part_name, sizeof writer->part_name, "%s.part", random);
+    if (fs_join(writer->part_path, writer->spool->incoming, writer->part_name, err) != 0)
+        return -1;
+    errno = 0;
+    if (fs_create(&writer->fd, writer->part_path, err) != 0)
+        return spool_failure(writer->spool, errno);
+    return 0;
+}
+
+/* Takes what stands in the journal along. */
+static int spill(struct spool_writer *writer, struct error *err)
+{
+    uint32_t crc32;
+    int code = create_part(writer, err);
+    errno = 0;
+    if (code == 0 && journal_copy(writer->journal, writer->pieces.extents, writer->pieces.count,
+                                  writer->fd, &crc32, err) != 0)
+        code = spool_failure(writer->spool, errno);
+    journal_abort(writer->journal, &writer->pieces);
+    return code;
+}
+
+/* ---- pieces ---- */
+
+static int put_piece(struct spool_writer *writer, const void *bytes, size_t length,
+                     struct error *err)
+{
+    size_t buffered = writer->buffered;
+    int code = 0;
+    if (writer->fd < 0) {
+        if (writer->file_size <= JOURNALED_MOST)
+            code = journal_append(writer->journal, &writer->pieces, writer->buffer, buffered, bytes,
+                                  length, err);
+        else
+            code = JOURNAL_SPILL;
+        if (code != 0 && code != JOURNAL_SPILL)
+            return journal_failure(writer, code, err);
+        if (code == JOURNAL_SPILL)
+            code = spill(writer, err);
+        else
+            buffered = length = 0; /* it is where it belongs */
+        if (code != 0)
+            return code;
+    }
     writer->buffered = 0;
-    return length == 0 ? 0 : write_out(writer, writer->buffer, length, err);
+    if (buffered > 0)
+        code = write_out(writer, writer->buffer, buffered, err);
+    if (code == 0 && length > 0)
+        code = write_out(writer, bytes, length, err);
+    return code;
 }
 
 /* Appends to the file, gathering small pieces. */
@@ -96,9 +161,9 @@ static int append(struct spool_writer *writer, const uint8_t *bytes, size_t leng
                   struct error *err)
 {
     writer->file_size += length;
+    if (length >= DIRECT_LEAST)
+        return put_piece(writer, bytes, length, err);
     while (length > 0) {
-        if (writer->buffered == 0 && length >= WRITER_BUFFER_SIZE)
-            return write_out(writer, bytes, length, err);
         size_t room = WRITER_BUFFER_SIZE - writer->buffered;
         size_t taken = length < room ? length : room;
         memcpy(writer->buffer + writer->buffered, bytes, taken);
@@ -107,29 +172,14 @@ static int append(struct spool_writer *writer, const uint8_t *bytes, size_t leng
         length -= taken;
         if (writer->buffered < WRITER_BUFFER_SIZE)
             return 0;
-        int code = flush_buffer(writer, err);
+        int code = put_piece(writer, NULL, 0, err);
         if (code != 0)
             return code;
     }
     return 0;
 }
 
-static int create_part(struct spool_writer *writer, struct error *err)
-{
-    char random[UUID_SIZE];
-    char name[PART_NAME_SIZE];
-    if (random_hex(random, 16) != 0)
-        return error_set(err, "the system gave no random bytes for a file name");
-    (void)snprintf(name, sizeof name, "%s.part", random);
-    if (fs_join(writer->part_path, writer->spool->incoming, name, err) != 0)
-        return -1;
-    errno = 0;
-    if (fs_create(&writer->fd, writer->part_path, err) != 0)
-        return spool_failure(writer->spool, errno);
-    return 0;
-}
-
-int spool_writer_new(struct spool_writer **out, struct spool *spool,
+int spool_writer_new(struct spool_writer **out, struct spool *spool, struct journal *journal,
                      const struct association *association, const struct instance_request *request,
                      const char *default_character_set, struct error *err)
 {
@@ -143,14 +193,13 @@ int spool_writer_new(struct spool_writer **out, struct spool *spool,
     if (spool_writer_make(&writer, spool, request->transfer_syntax_uid, default_character_set,
                           err) != 0)
         return -1;
+    writer->journal = journal;
     memcpy(writer->sop_instance_uid, request->sop_instance_uid, UID_SIZE);
     uint8_t header[PART10_HEADER_MAX];
     size_t length = part10_write_header(header, association, request);
     writer->data_set_offset = length;
     writer->file_crc32 = crc32_update(0, header, length);
-    code = create_part(writer, err);
-    if (code == 0)
-        code = append(writer, header, length, err);
+    code = append(writer, header, length, err);
     if (code != 0) {
         (void)fail(writer, code, err);
         spool_writer_free(writer);
@@ -201,48 +250,62 @@ int spool_writer_finish(struct spool_writer *writer, struct stored_instance *out
     int code = check_open(writer, WRITER_OPEN, err);
     if (code != 0)
         return code;
-    code = flush_buffer(writer, err);
+    if (writer->fd >= 0 && writer->buffered > 0)
+        code = put_piece(writer, NULL, 0, err);
     if (code == 0)
         code = spool_writer_conclude(writer, out, err);
     return code == 0 ? 0 : fail(writer, code, err);
 }
 
-/* Puts the bytes on stable storage. A failed fsync is not tried again: the kernel may have dropped
- * the pages. */
+/* Puts the bytes, and the name under which recovery finds them, on stable storage. A failed fsync
+ * is not tried again: the kernel may have dropped the pages. */
 static int sync_part(struct spool_writer *writer, struct error *err)
 {
     int errnum = fsync(writer->fd) != 0 ? errno : 0;
     if (close(writer->fd) != 0 && errnum == 0)
         errnum = errno;
     writer->fd = -1;
-    if (errnum == 0)
-        return 0;
+    if (errnum != 0) {
+        (void)error_errno(err, errnum, "syncing %s", writer->part_path);
+    } else {
+        errno = 0;
+        if (fs_sync_directory(writer->spool->incoming, err) == 0)
+            return 0;
+        errnum = errno;
+    }
     (void)unlink(writer->part_path);
-    (void)error_errno(err, errnum, "syncing %s", writer->part_path);
     return spool_failure(writer->spool, errnum);
 }
 
-int spool_writer_publish(struct spool_writer *writer, const char *study_instance_uid,
-                         const char *route_key, char name[STORED_NAME_SIZE], struct error *err)
+int spool_writer_commit(struct spool_writer *writer, struct journal_entry *entry,
+                        char name[STORED_NAME_SIZE], struct error *err)
 {
-    name[0] = '\0';
     char folder[STORED_NAME_SIZE];
-    char final_name[STORED_NAME_SIZE];
+    name[0] = '\0';
     int code = check_open(writer, WRITER_FINISHED, err);
     if (code != 0)
         return code;
-    if (writer->fd < 0)
+    if (!writer->journal)
         return error_set(err, "an examined file is published already");
-    if (spool_name_folder(folder, study_instance_uid, route_key, err) != 0 ||
-        spool_name_new(final_name, folder, writer->sop_instance_uid, err) != 0)
+    if (spool_name_folder(folder, entry->study_instance_uid, entry->route_key, err) != 0 ||
+        spool_name_new(name, folder, writer->sop_instance_uid, err) != 0)
         return fail(writer, -1, err);
-    code = sync_part(writer, err);
-    if (code == 0)
-        code = spool_folder_take(writer->spool, writer->part_path, folder, final_name, err);
+    bool has_file = writer->fd >= 0;
+    if (has_file)
+        code = sync_part(writer, err);
+    entry->file_name = name;
+    entry->part_name = has_file ? writer->part_name : "";
+    if (code == 0) {
+        code = journal_commit(writer->journal, &writer->pieces, writer->buffer, writer->buffered,
+                              entry, err);
+        if (code != 0)
+            code = journal_failure(writer, code, err);
+        if (code != 0 && has_file)
+            (void)unlink(writer->part_path);
+    }
     if (code != 0)
         return fail(writer, code, err);
     writer->state = WRITER_ENDED;
-    memcpy(name, final_name, sizeof final_name);
     return 0;
 }
 
@@ -250,7 +313,7 @@ void spool_writer_free(struct spool_writer *writer)
 {
     if (!writer)
         return;
-    drop_part(writer);
+    drop_bytes(writer);
     sha256_free(writer->data_set_digest);
     dataset_scanner_free(writer->scanner);
     free(writer);

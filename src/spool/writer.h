@@ -1,12 +1,16 @@
 /* The one pass over an instance's bytes, shared by reception and by examination of a published
- * file (which has no part file).
+ * file (which is in no journal and has no part file).
  */
 #ifndef AURABRIDGE_SPOOL_WRITER_H
 #define AURABRIDGE_SPOOL_WRITER_H
 
 #include "place.h"
 
+#include "aurabridge/journal.h"
+
 #define WRITER_BUFFER_SIZE ((size_t)128 * 1024)
+
+#define PART_NAME_SIZE     40
 
 enum writer_state { WRITER_OPEN, WRITER_FINISHED, WRITER_ENDED };
 
@@ -14,7 +18,10 @@ struct spool_writer {
     struct spool *spool;
     enum writer_state state;
     int failure; /* what the first failed call returned, 0 when none did */
-    int fd;      /* of the part file, -1 when there is none */
+    struct journal *journal;
+    struct journal_writer pieces; /* that stand in the journal */
+    int fd;                       /* of the part file, -1 when there is none */
+    char part_name[PART_NAME_SIZE];
     char part_path[FS_PATH_MAX];
     char sop_instance_uid[UID_SIZE];
     struct sha256 *data_set_digest;
@@ -24,7 +31,8 @@ struct spool_writer {
     uint64_t data_set_offset;
     uint64_t space_check_at; /* file size at which the reserve is looked at again */
     size_t buffered;
-    uint8_t buffer[]; /* WRITER_BUFFER_SIZE; last, so that making a writer does not touch it */
+    /* WRITER_BUFFER_SIZE and JOURNAL_COMMIT_ROOM; last, so that making a writer does not touch it */
+    uint8_t buffer[];
 };
 
 /* A writer without file. Returns 0 or -1. */

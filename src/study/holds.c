@@ -10,7 +10,7 @@
 
 struct hold {
     uint64_t association_id;
-    int64_t study_id;
+    int64_t study_id;     /* 0: none yet */
     int64_t delivered_ms; /* when its last instance came */
 };
 
@@ -49,18 +49,26 @@ static size_t find(const struct study_holds *holds, uint64_t association_id)
     return at;
 }
 
+void study_holds_opened(struct study_holds *holds, uint64_t association_id)
+{
+    (void)pthread_mutex_lock(&holds->mutex);
+    size_t at = find(holds, association_id);
+    if (at == holds->count && at < MAX_HOLDS)
+        holds->items[holds->count++] = (struct hold){.association_id = association_id};
+    (void)pthread_mutex_unlock(&holds->mutex);
+}
+
 int64_t study_holds_delivered(struct study_holds *holds, uint64_t association_id, int64_t study_id,
                               int64_t now_ms)
 {
     int64_t left = 0;
     (void)pthread_mutex_lock(&holds->mutex);
     size_t at = find(holds, association_id);
-    if (at < holds->count && holds->items[at].study_id != study_id)
-        left = holds->items[at].study_id;
-    if (at < MAX_HOLDS) {
-        holds->items[at] = (struct hold){association_id, study_id, now_ms};
-        if (at == holds->count)
-            holds->count++;
+    if (at < holds->count) {
+        if (holds->items[at].study_id != study_id)
+            left = holds->items[at].study_id;
+        holds->items[at].study_id = study_id;
+        holds->items[at].delivered_ms = now_ms;
     }
     (void)pthread_mutex_unlock(&holds->mutex);
     return left;
@@ -86,7 +94,8 @@ int64_t study_complete_at(struct study_holds *holds, int64_t study_id, int64_t n
     (void)pthread_mutex_lock(&holds->mutex);
     for (size_t i = 0; i < holds->count; i++) {
         const struct hold *hold = &holds->items[i];
-        if (hold->study_id == study_id && hold->delivered_ms + association_hold_ms > complete_at)
+        if (hold->study_id == study_id && study_id != 0 &&
+            hold->delivered_ms + association_hold_ms > complete_at)
             complete_at = hold->delivered_ms + association_hold_ms;
     }
     (void)pthread_mutex_unlock(&holds->mutex);

@@ -306,6 +306,12 @@ static void report_chunk(void *context, uint64_t sent)
     chunk->whole->progress(chunk->whole->context, chunk->start + sent);
 }
 
+static size_t admit_chunk(void *context, size_t wanted)
+{
+    const struct chunk *chunk = context;
+    return chunk->whole->admit(chunk->whole->context, wanted);
+}
+
 void exchange_send(struct exchange *exchange, uint64_t offset, uint64_t length, bool overrides)
 {
     struct tus_upload *upload = exchange->upload;
@@ -313,7 +319,8 @@ void exchange_send(struct exchange *exchange, uint64_t offset, uint64_t length, 
     struct http_upload body = {.length = length,
                                .context = &chunk,
                                .read = read_chunk,
-                               .progress = upload->body.progress != NULL ? report_chunk : NULL};
+                               .progress = upload->body.progress != NULL ? report_chunk : NULL,
+                               .admit = upload->body.admit != NULL ? admit_chunk : NULL};
     struct http_request request;
     char figure[FIGURE_SIZE];
     (void)snprintf(figure, sizeof figure, "%" PRIu64, offset);

@@ -8,6 +8,8 @@
  */
 #include "upload.h"
 
+#include "chunk.h"
+
 #include "aurabridge/clock.h"
 #include "aurabridge/log.h"
 #include "exchange.h"
@@ -26,7 +28,10 @@ struct driver {
     enum tus_question question;
     uint64_t sent;       /* body of the PATCH that was sent */
     uint64_t high_water; /* the highest offset acknowledged; only more than this is progress */
-    uint64_t failed_at;  /* where a PATCH began that failed; UINT64_MAX: none did just now */
+    struct tus_way own;  /* of this call alone, where the caller has none */
+    int64_t sent_ms;     /* monotonic: when the PATCH began */
+    uint64_t failed_at;  /* where a PATCH began that broke; UINT64_MAX: none did just now */
+    bool may_be_lost;    /* if nothing of it is there, it is the size that may be at fault */
     unsigned fruitless;
     bool overrides;
     int64_t pause_ms;
@@ -51,6 +56,8 @@ static int driver_init(struct driver *driver, struct tus_upload *upload, int64_t
     driver->high_water = upload->url[0] != '\0' ? upload->offset : 0;
     driver->failed_at = UINT64_MAX;
     driver->pause_ms = pause_ms;
+    pthread_mutex_init(&driver->own.lock, NULL);
+    driver->own.plan.size = upload->chunk_size;
     return exchange_init(&driver->exchange, upload);
 }
 
@@ -128,6 +135,62 @@ static int created(struct driver *driver)
     return acknowledge(driver, 0);
 }
 
+/* ---- how much at a time ---- */
+
+static struct chunk_plan *plan_lock(struct driver *driver)
+{
+    struct tus_way *way = driver->upload->way ? driver->upload->way : &driver->own;
+    pthread_mutex_lock(&way->lock);
+    return &way->plan;
+}
+
+static void plan_unlock(struct driver *driver)
+{
+    struct tus_way *way = driver->upload->way ? driver->upload->way : &driver->own;
+    if (!driver->upload->way && way->plan.size > 0 && way->plan.size < driver->sent)
+        driver->upload->chunk_size = way->plan.size; /* shrunk: for the next call */
+    pthread_mutex_unlock(&way->lock);
+}
+
+static void choose_size(struct driver *driver)
+{
+    const struct tus_upload *upload = driver->upload;
+    uint64_t left = upload->length - upload->offset;
+    driver->sent_ms = clock_monotonic_ms(clock_system());
+    driver->sent = left; /* nothing has shrunk yet */
+    driver->sent = chunk_next(plan_lock(driver), upload->chunk_size, left, driver->sent_ms);
+    plan_unlock(driver);
+}
+
+/* A PATCH was acknowledged; how far says the offset. */
+static void note_taken(struct driver *driver, uint64_t offset)
+{
+    int64_t took_ms = clock_monotonic_ms(clock_system()) - driver->sent_ms;
+    if (!driver->upload->way || offset - driver->upload->offset != driver->sent)
+        return;
+    chunk_acknowledged(plan_lock(driver), driver->sent, took_ms);
+    plan_unlock(driver);
+}
+
+/* A PATCH broke, and the server says now what it has of it. */
+static void note_broken(struct driver *driver, uint64_t offset)
+{
+    int64_t now_ms = clock_monotonic_ms(clock_system());
+    struct chunk_plan *plan = plan_lock(driver);
+    uint64_t before = plan->size;
+    if (offset == driver->failed_at && driver->may_be_lost)
+        chunk_lost(plan, driver->sent, now_ms);
+    else if (offset > driver->failed_at && offset - driver->failed_at < driver->sent &&
+             driver->upload->way)
+        chunk_kept(plan, now_ms);
+    uint64_t after = plan->size;
+    plan_unlock(driver);
+    if (after < before)
+        log_info("tus",
+                 "upload %s: nothing of %" PRIu64 " bytes arrived; trying %" PRIu64 " at a time",
+                 driver->name, driver->sent, after);
+}
+
 /* ---- asking ---- */
 
 /* The server's word on what it takes; its silence is no obstacle. */
@@ -170,9 +233,7 @@ static void ask(struct driver *driver)
         exchange_offset(&driver->exchange);
         break;
     case TUS_QUESTION_SEND:
-        driver->sent = upload->length - upload->offset;
-        if (upload->chunk_size > 0 && driver->sent > upload->chunk_size)
-            driver->sent = upload->chunk_size;
+        choose_size(driver);
         exchange_send(&driver->exchange, upload->offset, driver->sent, driver->overrides);
         break;
     case TUS_QUESTION_TERMINATE:
@@ -197,6 +258,8 @@ static bool end(struct driver *driver, const struct tus_decision *decision,
     struct tus_upload *upload = driver->upload;
     *outcome = decision->outcome;
     if (decision->outcome == TUS_DONE) {
+        if (driver->question == TUS_QUESTION_SEND)
+            note_taken(driver, decision->offset);
         if (driver->question != TUS_QUESTION_TERMINATE && acknowledge(driver, decision->offset))
             *outcome = TUS_RETRY;
         return true;
@@ -229,6 +292,15 @@ static bool pause_is_cancelled(const struct driver *driver, int64_t pause_ms)
     }
 }
 
+/* Whether the PATCH may have failed for what it carries: not when it was turned away at the door.
+ */
+static bool is_broken(const struct tus_answer *answer)
+{
+    if (answer->failure != HTTP_OK)
+        return answer->reached;
+    return answer->status == 400 || answer->status == 408 || answer->status >= 500;
+}
+
 /* A failure that may pass: again, but only so often without a new byte. */
 static bool again(struct driver *driver, const struct tus_decision *decision,
                   enum tus_outcome *outcome)
@@ -246,29 +318,28 @@ static bool again(struct driver *driver, const struct tus_decision *decision,
         *outcome = stopped(upload);
         return true;
     }
-    if (driver->question == TUS_QUESTION_SEND && decision->action == TUS_ACTION_WAIT)
-        driver->failed_at = upload->offset;
+    if (driver->question == TUS_QUESTION_SEND) {
+        const struct tus_answer *answer = &driver->exchange.answer;
+        driver->may_be_lost = is_broken(answer);
+        /* A kept connection that breaks is replaced below us, and what is sent again meets what was
+         * kept of it: 409. */
+        if (driver->may_be_lost || (answer->failure == HTTP_OK && answer->status == 409))
+            driver->failed_at = upload->offset;
+    }
     if (decision->action != TUS_ACTION_RESEND)
         driver->question = upload->url[0] != '\0' ? TUS_QUESTION_OFFSET : TUS_QUESTION_CREATE;
     return false;
-}
-
-/* Nothing of the last PATCH arrived. */
-static void shrink(struct driver *driver)
-{
-    struct tus_upload *upload = driver->upload;
-    uint64_t quarter = driver->sent / 4;
-    if (driver->sent <= TUS_LEAST_CHUNK)
-        return;
-    upload->chunk_size = quarter > TUS_LEAST_CHUNK ? quarter : TUS_LEAST_CHUNK;
-    log_info("tus", "upload %s: nothing of %" PRIu64 " bytes arrived; trying %" PRIu64 " at a time",
-             driver->name, driver->sent, upload->chunk_size);
 }
 
 static bool send_on(struct driver *driver, const struct tus_decision *decision,
                     enum tus_outcome *outcome)
 {
     struct tus_upload *upload = driver->upload;
+    if (driver->question == TUS_QUESTION_SEND)
+        note_taken(driver, decision->offset);
+    if (driver->failed_at != UINT64_MAX)
+        note_broken(driver, decision->offset);
+    driver->failed_at = UINT64_MAX;
     int recorded = driver->question == TUS_QUESTION_CREATE ? created(driver)
                                                            : acknowledge(driver, decision->offset);
     if (recorded != 0) {
@@ -279,19 +350,18 @@ static bool send_on(struct driver *driver, const struct tus_decision *decision,
         *outcome = TUS_DONE;
         return true;
     }
-    if (driver->failed_at == upload->offset)
-        shrink(driver);
-    driver->failed_at = UINT64_MAX;
     driver->question = TUS_QUESTION_SEND;
     return false;
 }
 
 static bool halve(struct driver *driver)
 {
-    struct tus_upload *upload = driver->upload;
-    upload->chunk_size = tus_smaller_chunk(driver->sent);
+    struct chunk_plan *plan = plan_lock(driver);
+    chunk_refused(plan, driver->sent, clock_monotonic_ms(clock_system()));
+    uint64_t smaller = plan->size;
+    plan_unlock(driver);
     log_warning("tus", "upload %s: %s refused a chunk of %" PRIu64 " bytes; trying %" PRIu64,
-                driver->name, driver->exchange.host, driver->sent, upload->chunk_size);
+                driver->name, driver->exchange.host, driver->sent, smaller);
     driver->question = TUS_QUESTION_OFFSET;
     return false;
 }
@@ -353,6 +423,7 @@ cleanup:
     if (outcome == TUS_DONE)
         upload->text[0] = '\0';
     exchange_free(&driver.exchange);
+    pthread_mutex_destroy(&driver.own.lock);
     return outcome;
 }
 

@@ -10,6 +10,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 /* ---- opening and closing ---- */
@@ -149,6 +150,70 @@ ssize_t pwrite(int fd, const void *bytes, size_t length, off_t offset)
 ssize_t pwrite64(int fd, const void *bytes, size_t length, off_t offset)
 {
     return pwrite_counted(fd, bytes, length, offset);
+}
+
+/* As one call, in whatever pieces it is done. */
+static ssize_t pwritev_counted(int fd, const struct iovec *pieces, int count, off_t offset)
+{
+    size_t length = 0;
+    if (!fault_is_file(fd))
+        return (ssize_t)syscall(SYS_pwritev, fd, pieces, count, offset, 0);
+    for (int i = 0; i < count; i++)
+        length += pieces[i].iov_len;
+    int failed = 0;
+    size_t part = fault_strikes_write(FAULT_WRITE, &failed, length);
+    if (failed)
+        return -1;
+    size_t done = 0;
+    recorder_lock();
+    for (int i = 0; i < count && done < part; i++) {
+        size_t wanted = part - done < pieces[i].iov_len ? part - done : pieces[i].iov_len;
+        ssize_t written = (ssize_t)syscall(SYS_pwrite64, fd, pieces[i].iov_base, wanted,
+                                           offset + (off_t)done);
+        if (written < 0)
+            break;
+        record_written(fd, offset + (long long)done, pieces[i].iov_base, (size_t)written);
+        done += (size_t)written;
+    }
+    recorder_unlock();
+    if (part < length)
+        fault_torn();
+    return (ssize_t)done;
+}
+
+ssize_t pwritev(int fd, const struct iovec *pieces, int count, off_t offset)
+{
+    return pwritev_counted(fd, pieces, count, offset);
+}
+
+ssize_t pwritev64(int fd, const struct iovec *pieces, int count, off_t offset)
+{
+    return pwritev_counted(fd, pieces, count, offset);
+}
+
+/* Answers with the error itself. The record knows it as the length that the file gets. */
+static int allocate_counted(int fd, off_t offset, off_t length)
+{
+    if (!fault_is_file(fd))
+        return syscall(SYS_fallocate, fd, 0, offset, length) == 0 ? 0 : errno;
+    if (fault_strikes(FAULT_WRITE))
+        return errno;
+    recorder_lock();
+    int failed = syscall(SYS_fallocate, fd, 0, offset, length) == 0 ? 0 : errno;
+    if (!failed)
+        record_truncated(fd, offset + length);
+    recorder_unlock();
+    return failed;
+}
+
+int posix_fallocate(int fd, off_t offset, off_t length)
+{
+    return allocate_counted(fd, offset, length);
+}
+
+int posix_fallocate64(int fd, off_t offset, off_t length)
+{
+    return allocate_counted(fd, offset, length);
 }
 
 static int truncate_counted(int fd, off_t length)

@@ -34,6 +34,7 @@ dicom:
 spool:
   directory: {spool}
   reserve: 1MiB
+  journal: 16MiB
 study:
   quiet_period: {quiet}ms
   association_hold: 5s

@@ -52,7 +52,8 @@ static uint64_t parsed(enum value_type type, const char *text)
         FUZZ_CHECK_TEXT(units_parse_duration(&duration, text) == 0, text);
         return (uint64_t)duration;
     }
-    FUZZ_CHECK_TEXT(units_parse_size(&size, text) == 0, text);
+    FUZZ_CHECK_TEXT((type == VALUE_RATE ? units_parse_rate : units_parse_size)(&size, text) == 0,
+                    text);
     return size;
 }
 
@@ -60,7 +61,7 @@ static uint64_t number_at(enum value_type type, const void *value)
 {
     uint64_t wide = 0;
     uint32_t narrow = 0;
-    if (type == VALUE_DURATION || type == VALUE_SIZE) {
+    if (type == VALUE_DURATION || type == VALUE_SIZE || type == VALUE_RATE) {
         memcpy(&wide, value, sizeof wide);
         return wide;
     }
@@ -72,7 +73,8 @@ static void check_range(const struct schema_key *key, const void *of)
 {
     const char *value = (const char *)of + key->offset;
     bool is_number = key->type == VALUE_INTEGER || key->type == VALUE_DURATION ||
-                     key->type == VALUE_SIZE || key->type == VALUE_SIZE_32;
+                     key->type == VALUE_SIZE || key->type == VALUE_SIZE_32 ||
+                     key->type == VALUE_RATE;
     if (is_number && key->least) {
         uint64_t number = number_at(key->type, value);
         FUZZ_CHECK_TEXT(number >= parsed(key->type, key->least) &&
@@ -100,11 +102,19 @@ static void check_ranges(const struct config *config)
             for (size_t j = 0; j < config->entry_count; j++)
                 if (config->entries[j].quiet_period_ms >= 0 || key->type != VALUE_DURATION)
                     check_range(key, &config->entries[j]);
+        } else if (strncmp(key->path, "upload.limit[].", 15) == 0) {
+            for (size_t j = 0; j < config->upload.limit_count; j++)
+                check_range(key, &config->upload.limits[j]);
         } else if (!strstr(key->path, "[]")) {
             check_range(key, config);
         }
     }
     FUZZ_CHECK(config->dicom.ae_title_count > 0 && config->destination_count > 0);
+    for (size_t i = 0; i < config->upload.limit_count; i++) {
+        const struct config_upload_limit *limit = &config->upload.limits[i];
+        FUZZ_CHECK(limit->from >= 0 && limit->from < 1440 && limit->to >= 0 && limit->to <= 1440);
+        FUZZ_CHECK(limit->from != limit->to && limit->days > 0 && limit->days < 128);
+    }
     for (size_t i = 0; i < config->entry_count; i++)
         FUZZ_CHECK(config_destination(config, config->entries[i].destination) != NULL);
 }

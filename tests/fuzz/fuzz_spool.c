@@ -214,8 +214,8 @@ static int read_archive(void *context, const struct ledger_study *study)
     uint8_t bytes[4096];
     uint64_t offset = 0;
     size_t got = 1;
-    int failed = package_open(&package, bridge->spool, bridge->ledger, study, COMPRESSION_AUTO,
-                              NULL, NULL, &err);
+    int failed = package_open(&package, bridge->spool, bridge->press, bridge->ledger, study,
+                              COMPRESSION_AUTO, NULL, NULL, &err);
     while (!failed && got > 0) {
         failed = package_read(package, offset, bytes, sizeof bytes, &got, &err);
         offset += got;

@@ -85,7 +85,7 @@ static void load_configs(void)
         int length = snprintf(
             text, sizeof text,
             "dicom: {ae_titles: [AURABRIDGE, OTHER]}\n"
-            "spool: {directory: \"%s\", reserve: 0}\n"
+            "spool: {directory: \"%s\", reserve: 0, journal: 16MiB}\n"
             "study: {on_changed_duplicate: %s}\n"
             "destinations:\n"
             "  main: {api_base_url: \"http://127.0.0.1:9/api\", app_id: \"env:FUZZ_ID\","
@@ -152,6 +152,7 @@ static void send(struct bridge *bridge, const char *calling, const char *study, 
     FUZZ_CHECK(sink->write(instance, bytes, length, &answer) == 0);
     sink->commit(instance, &answer);
     FUZZ_CHECK_TEXT(answer.status == DIMSE_SUCCESS, answer.comment);
+    FUZZ_CHECK(bridge_settle(bridge, NULL) == 0);
     world_now_ms += 1000;
 }
 
@@ -211,7 +212,7 @@ static void make_package(struct bridge *bridge, int64_t id)
     struct package *package = NULL;
     struct error err;
     FUZZ_CHECK(ledger_study(bridge_ledger(bridge), &study, id, NULL) == 0);
-    if (package_open(&package, bridge_spool(bridge), bridge_ledger(bridge), &study,
+    if (package_open(&package, bridge_spool(bridge), NULL, bridge_ledger(bridge), &study,
                      COMPRESSION_STORE, NULL, NULL, &err) != 0)
         fuzz_fail(__FILE__, __LINE__, "a study is packed", err.text);
     package_close(package);

@@ -46,7 +46,7 @@ SIDE_BY_SIDE = 2        # bridges
 
 CONFIGURATION = """\
 dicom: {{listen: "127.0.0.1:0", ae_titles: [AURABRIDGE], idle_timeout: 5m}}
-spool: {{directory: {root}/spool, reserve: 1MiB}}
+spool: {{directory: {root}/spool, reserve: 1MiB, journal: 16MiB}}
 study: {{quiet_period: 300ms, association_hold: 5s, max_wait: 60s}}
 upload: {{workers: 2, compression: store, chunk_size: 512KiB, retry: {{first: 100ms, ceiling: 1s}}}}
 destinations:

@@ -38,7 +38,7 @@ dicom:
   idle_timeout: 1s
   pdu_timeout: 500ms
   shutdown_timeout: 2s
-spool: {{directory: {spool}, reserve: 1MiB}}
+spool: {{directory: {spool}, reserve: 1MiB, journal: 16MiB}}
 study: {{quiet_period: 1h, max_wait: 12h}}
 destinations:
   main:

@@ -96,6 +96,7 @@ dicom:
 spool:
   directory: $WORLD/spool
   reserve: 1MiB
+  journal: 16MiB
 study:
   quiet_period: 1s
   association_hold: 5s

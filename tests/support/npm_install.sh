@@ -1,15 +1,19 @@
 #!/bin/sh
-# Installs the pinned servers of tests/integration/package-lock.json beside it, once.
+# Installs what a folder's package-lock.json pins beside it, once: npm_install.sh [FOLDER], the
+# servers of tests/integration where none is given.
 # Does nothing when the installed versions are those of the lock file.
 set -eu
 
 here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
-integration=$here/../integration
-stamp=$integration/node_modules/.aurabridge-lock
+folder=${1:-$here/../integration}
+stamp=$folder/node_modules/.aurabridge-lock
 
-if [ -f "$stamp" ] && cmp -s "$stamp" "$integration/package-lock.json"; then
+# Tests that begin together do not install over each other.
+exec 9<"$folder/package.json"
+flock 9
+if [ -f "$stamp" ] && cmp -s "$stamp" "$folder/package-lock.json"; then
     exit 0
 fi
-cd "$integration"
+cd "$folder"
 npm ci --omit=optional --no-audit --no-fund --loglevel=error
-cp package-lock.json "$stamp"
+cp package-lock.json node_modules/.aurabridge-lock

@@ -155,6 +155,7 @@ const server = http.createServer(async (req, res) => {
   tus.handle(req, res)
 })
 
+server.keepAliveTimeout = 60000 // as a proxy before it has it; node alone closes after 5 seconds
 server.listen(Number(values.port), '127.0.0.1', () => {
   console.log(`listening http://127.0.0.1:${server.address().port}/files/`)
 })

@@ -102,6 +102,42 @@ static void test_limits_per_bucket(void)
     aurabox_limiter_close(limiter);
 }
 
+static struct aurabox_budget look(struct aurabox_limiter *limiter)
+{
+    struct aurabox_budget budget = {0};
+    struct error err;
+    CU_ASSERT_EQUAL(aurabox_limiter_look(limiter, AURABOX_LIFECYCLE, &budget, &err), 0);
+    return budget;
+}
+
+static void test_a_look_takes_nothing(void)
+{
+    unsigned ticket = 0;
+    now_ms = START_MS;
+    remove_files();
+    struct aurabox_limiter *limiter = open_limiter();
+    for (int i = 0; i < 100; i++)
+        CU_ASSERT_EQUAL(look(limiter).left, 60);
+    CU_ASSERT_EQUAL(look(limiter).limit, 60);
+    CU_ASSERT_EQUAL(take(limiter, AURABOX_LIFECYCLE, &ticket), 0);
+    done(limiter, AURABOX_LIFECYCLE, ticket);
+    now_ms += 20000;
+    CU_ASSERT_EQUAL(drain(limiter, AURABOX_LIFECYCLE), 59);
+    CU_ASSERT_EQUAL(look(limiter).left, 0);
+    CU_ASSERT_EQUAL(look(limiter).next_ms, WINDOW_MS - 20000 + 1);
+    now_ms += WINDOW_MS - 20000 + 1;
+    CU_ASSERT_EQUAL(look(limiter).left, 1);
+    CU_ASSERT_EQUAL(look(limiter).next_ms, 0);
+    /* And where the server said that it takes none. */
+    struct error err;
+    CU_ASSERT_EQUAL(take(limiter, AURABOX_LIFECYCLE, &ticket), 0);
+    CU_ASSERT_EQUAL(aurabox_limiter_refused(limiter, AURABOX_LIFECYCLE, ticket, 120000, &err), 0);
+    now_ms += WINDOW_MS;
+    CU_ASSERT_EQUAL(look(limiter).left, 0);
+    CU_ASSERT_EQUAL(look(limiter).next_ms, 120000 - WINDOW_MS);
+    aurabox_limiter_close(limiter);
+}
+
 static void test_survives_reopen_and_other_keys_are_apart(void)
 {
     struct error err;
@@ -355,6 +391,7 @@ static void test_no_window_holds_more(void)
 
 static CU_TestInfo cases[] = {
     SUITE_CASE(test_limits_per_bucket),
+    SUITE_CASE(test_a_look_takes_nothing),
     SUITE_CASE(test_survives_reopen_and_other_keys_are_apart),
     SUITE_CASE(test_orphans_count_for_their_timeout),
     SUITE_CASE(test_clock_that_goes_back),

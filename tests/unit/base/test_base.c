@@ -287,6 +287,23 @@ static void test_units(void)
     CU_ASSERT_EQUAL(units_parse_size(&bytes, "8 MiB"), 0);
     CU_ASSERT_EQUAL(bytes, 8388608);
     CU_ASSERT_EQUAL(units_parse_size(&bytes, "131072"), 0);
+    CU_ASSERT_EQUAL(units_parse_rate(&bytes, "20Mbit/s"), 0);
+    CU_ASSERT_EQUAL(bytes, 2500000);
+    CU_ASSERT_EQUAL(units_parse_rate(&bytes, "64 kbit/s"), 0);
+    CU_ASSERT_EQUAL(bytes, 8000);
+    CU_ASSERT_EQUAL(units_parse_rate(&bytes, "1Gbit/s"), 0);
+    CU_ASSERT_EQUAL(bytes, 125000000);
+    static const char *const no_rates[] = {
+        "20", "20MB/s", "20Mbit", "-1Mbit/s", "Mbit/s", "20mbit/s", "99999999999999Gbit/s"};
+    for (size_t i = 0; i < sizeof no_rates / sizeof *no_rates; i++)
+        CU_ASSERT_EQUAL(units_parse_rate(&bytes, no_rates[i]), -1);
+    char rate[UNITS_TEXT_SIZE];
+    units_format_rate(rate, 2500000);
+    CU_ASSERT_STRING_EQUAL(rate, "20 Mbit/s");
+    units_format_rate(rate, 8000);
+    CU_ASSERT_STRING_EQUAL(rate, "64 kbit/s");
+    units_format_rate(rate, 156250000);
+    CU_ASSERT_STRING_EQUAL(rate, "1.25 Gbit/s");
     CU_ASSERT_EQUAL(units_parse_size(&bytes, "5XB"), -1);
     char text[UNITS_TEXT_SIZE];
     units_format_size(text, 1288490188);

@@ -274,7 +274,36 @@ static void test_a_map_without_entries_is_allowed(void)
     workspace_close();
 }
 
+static void test_upload_limits_and_priorities(void)
+{
+    static const struct config_upload_limit wanted[] = {
+        {480, 1110, 0x11, 2500000}, {1320, 360, 0x40, 125000000}, {0, 1440, 0x7F, 25000000}};
+    workspace_open();
+    struct config *config =
+        load("upload:\n  limit:\n"
+             "    - {from: \"08:00\", to: \"18:30\", days: [mon, fri], rate: 20Mbit/s}\n"
+             "    - {from: \"22:00\", to: \"06:00\", days: sun, rate: 1Gbit/s}\n"
+             "    - {rate: 200Mbit/s}\n" DESTINATION
+             "ae_title_map: [{destination: main, called: AURABRIDGE, priority: urgent}]\n",
+             NULL);
+    CU_ASSERT_EQUAL_FATAL(config->upload.limit_count, COUNT(wanted));
+    for (size_t i = 0; i < COUNT(wanted); i++) {
+        CU_ASSERT_EQUAL(config->upload.limits[i].from, wanted[i].from);
+        CU_ASSERT_EQUAL(config->upload.limits[i].to, wanted[i].to);
+        CU_ASSERT_EQUAL(config->upload.limits[i].days, wanted[i].days);
+        CU_ASSERT_EQUAL(config->upload.limits[i].rate, wanted[i].rate);
+    }
+    CU_ASSERT_EQUAL(config->entries[0].priority, PRIORITY_URGENT);
+    config_release(config);
+    config = load(DESTINATION MAP, NULL);
+    CU_ASSERT_EQUAL(config->upload.limit_count, 0);
+    CU_ASSERT_EQUAL(config->entries[0].priority, PRIORITY_NORMAL);
+    config_release(config);
+    workspace_close();
+}
+
 static CU_TestInfo config_cases[] = {
+    SUITE_CASE(test_upload_limits_and_priorities),
     SUITE_CASE(test_defaults_are_the_documented_ones),
     SUITE_CASE(test_destination_and_entry_defaults),
     SUITE_CASE(test_every_value_is_taken),

@@ -26,7 +26,7 @@ static void test_keys(void)
         {"dicom: {max_pduu: 1}\n", "@:1: dicom.max_pduu: unknown key; did you mean max_pdu?"},
         {"dicom:\n  quiet_period: 1s\n",
          "@:2: dicom.quiet_period: unknown key; did you mean study.quiet_period?"},
-        {"spool: {zzzzzzzzzz: 1}\n", "unknown key; known here: directory, reserve"},
+        {"spool: {zzzzzzzzzz: 1}\n", "unknown key; known here: directory, reserve, journal"},
         {"Dicom: {}\n", "@:1: Dicom: unknown key; did you mean dicom?"},
         {"study: {drop: [{sop_class_uid: 1.2, protocol: x}]}\n",
          "@:1: study.drop[1].protocol: unknown key"},
@@ -77,6 +77,44 @@ static void test_types_and_ranges(void)
         {"study: {quiet_period: 2h}\n", "@:1: study.max_wait: must be at least study.quiet_period"},
         {"upload: {retry: {first: 1h}}\n", "upload.retry.ceiling: must be at least"},
         {"retention: {receipts: 1h}\n", "retention.receipts: must be at least"},
+    };
+    expect_all(rows, COUNT(rows));
+}
+
+static void test_upload_limits(void)
+{
+    static const struct refusal rows[] = {
+        {"upload: {limit: 20Mbit/s}\n",
+         "@:1: upload.limit: must be a list of {from, to, days, rate}"},
+        {"upload: {limit: [20Mbit/s]}\n", "@:1: upload.limit[1]: must be a mapping"},
+        {"upload: {limit: [{from: \"08:00\", to: \"18:00\"}]}\n",
+         "@:1: upload.limit[1].rate: is missing; for example rate: 20Mbit/s"},
+        {"upload:\n  limit:\n    - {rate: 1Mbit/s}\n    - {rate: 20MB}\n",
+         "@:4: upload.limit[2].rate: \"20MB\" is not a rate; write a whole number and kbit/s, "
+         "Mbit/s "
+         "or Gbit/s, e.g. 20Mbit/s"},
+        {"upload: {limit: [{rate: 20mbit/s}]}\n", "\"20mbit/s\" is not a rate"},
+        {"upload: {limit: [{rate: 2.5Mbit/s}]}\n", "\"2.5Mbit/s\" is not a rate"},
+        {"upload: {limit: [{rate: 20}]}\n", "\"20\" is not a rate"},
+        {"upload: {limit: [{rate: 63kbit/s}]}\n", "out of range; use 64kbit/s to 100Gbit/s"},
+        {"upload: {limit: [{rate: 0Mbit/s}]}\n", "out of range"},
+        {"upload: {limit: [{rate: 1Mbit/s, from: \"08:00\"}]}\n",
+         "upload.limit[1].to: is missing: a limit has both times, or none and holds always"},
+        {"upload: {limit: [{rate: 1Mbit/s, to: \"08:00\"}]}\n", "upload.limit[1].from: is missing"},
+        {"upload: {limit: [{rate: 1Mbit/s, from: 8, to: \"18:00\"}]}\n",
+         "upload.limit[1].from: \"8\" is no time of day; write \"HH:MM\", \"00:00\" to \"24:00\""},
+        {"upload: {limit: [{rate: 1Mbit/s, from: \"08:60\", to: \"18:00\"}]}\n", "no time of day"},
+        {"upload: {limit: [{rate: 1Mbit/s, from: \"08:00\", to: \"24:01\"}]}\n", "no time of day"},
+        {"upload: {limit: [{rate: 1Mbit/s, from: [a], to: \"24:00\"}]}\n", "must be a time of day"},
+        {"upload: {limit: [{rate: 1Mbit/s, from: \"24:00\", to: \"08:00\"}]}\n",
+         "upload.limit[1].from: a day begins at \"00:00\""},
+        {"upload: {limit: [{rate: 1Mbit/s, from: \"08:00\", to: \"08:00\"}]}\n",
+         "upload.limit[1].to: is the same as from; leave out both for the whole day"},
+        {"upload: {limit: [{rate: 1Mbit/s, days: [mon, Tue]}]}\n",
+         "upload.limit[1].days[2]: \"Tue\" is no day; use mon, tue, wed, thu, fri, sat, sun"},
+        {"upload: {limit: [{rate: 1Mbit/s, days: []}]}\n", "days: must be a list of days"},
+        {"upload: {limit: [{rate: 1Mbit/s, day: mon}]}\n",
+         "upload.limit[1].day: unknown key; did you mean days?"},
     };
     expect_all(rows, COUNT(rows));
 }
@@ -275,6 +313,7 @@ static void test_too_large_and_not_there(void)
 CU_TestInfo refusal_cases[] = {
     SUITE_CASE(test_keys),
     SUITE_CASE(test_types_and_ranges),
+    SUITE_CASE(test_upload_limits),
     SUITE_CASE(test_ae_titles),
     SUITE_CASE(test_yaml),
     SUITE_CASE(test_whole_documents),

@@ -108,7 +108,8 @@ const struct ledger_arrival *bench_arrival(struct bench *bench, const struct sen
                                       .received_ms = bench->now,
                                       .quiet_period_ms = QUIET,
                                       .max_wait_ms = MAX_WAIT,
-                                      .changed_duplicate = sent->policy};
+                                      .changed_duplicate = sent->policy,
+                                      .priority = sent->priority};
     return &arrival;
 }
 

@@ -33,6 +33,7 @@ struct sent {
     uint64_t size;
     bool truncated;
     const char *file;
+    enum study_priority priority;
 };
 
 /* Fills an arrival; it points into static memory of the calling thread. */

@@ -1,6 +1,8 @@
 /* Claims: who works on what, in which order, and the upload's progress. */
 #include "bench.h"
 
+#include "ledger.h"
+
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -170,6 +172,220 @@ static void test_a_cancelled_one_need_not_wait(void)
     bench_free(bench);
 }
 
+/* ---- priorities ---- */
+
+#define DAY_MS 86400000LL
+
+static int64_t add_ranked(struct bench *bench, const char *uid, enum study_priority priority,
+                          int64_t at)
+{
+    bench->now = at;
+    int64_t id = SEND(bench, .study = uid, .sop = uid, .priority = priority).study_id;
+    bench_bring(bench, id, STUDY_READY);
+    return id;
+}
+
+/* In the order of the rows, whatever the order in which they came. */
+static void test_priorities(void)
+{
+    static const struct {
+        const char *uid;
+        enum study_priority priority;
+        int64_t day;
+    } rows[] = {
+        {"1.1", PRIORITY_NORMAL, 1}, /* urgent ones overtake a week, not more */
+        {"1.2", PRIORITY_URGENT, 9}, /* oldest first among equals */
+        {"1.3", PRIORITY_NORMAL, 3},  {"1.4", PRIORITY_URGENT, 11}, {"1.5", PRIORITY_NORMAL, 8},
+        {"1.6", PRIORITY_LOW, 7}, /* lets a day's normal ones pass */
+        {"1.7", PRIORITY_NORMAL, 10}, {"1.8", PRIORITY_LOW, 10},    {"1.9", PRIORITY_NORMAL, 12},
+    };
+    static const size_t came[] = {6, 3, 8, 0, 4, 1, 7, 2, 5};
+    struct bench *bench = bench_new(true);
+    int64_t ids[9];
+    for (size_t i = 0; i < 9; i++) {
+        size_t row = came[i];
+        ids[row] = add_ranked(bench, rows[row].uid, rows[row].priority, rows[row].day * DAY_MS);
+        CU_ASSERT_EQUAL(bench_study(bench, ids[row]).priority, rows[row].priority);
+    }
+    bench_reopen(bench);
+    for (size_t i = 0; i < 9; i++)
+        CU_ASSERT_EQUAL(claim(bench, 20 * DAY_MS, NULL), ids[i]);
+    bench_free(bench);
+}
+
+/* A stream of urgent ones that never ends: what is normal or low waits for its time, not longer. */
+static void test_nobody_starves(void)
+{
+    struct bench *bench = bench_new(false);
+    int64_t normal = add_ranked(bench, "2.1", PRIORITY_NORMAL, DAY_MS);
+    int64_t low = add_ranked(bench, "2.2", PRIORITY_LOW, DAY_MS);
+    int64_t served_normal = 0, served_low = 0;
+    for (int day = 1; day <= 12; day++) {
+        char uid[32];
+        for (int i = 0; i < 2; i++) { /* two come, one is served */
+            (void)snprintf(uid, sizeof uid, "3.%d.%d", day, i);
+            (void)add_ranked(bench, uid, PRIORITY_URGENT, day * DAY_MS + 1 + i);
+        }
+        int64_t id = claim(bench, bench->now, NULL);
+        served_normal = id == normal ? day : served_normal;
+        served_low = id == low ? day : served_low;
+        bench_bring(bench, id, STUDY_COMPLETED);
+    }
+    CU_ASSERT_EQUAL(served_normal, 0); /* still behind urgent ones of the first week: 14 of them */
+    for (int i = 0; i < 12 && served_low == 0; i++) {
+        int64_t id = claim(bench, bench->now, NULL);
+        served_normal = id == normal ? 1 : served_normal;
+        served_low = id == low ? 1 : served_low;
+        bench_bring(bench, id, STUDY_COMPLETED);
+    }
+    CU_ASSERT_EQUAL(served_normal, 1);
+    CU_ASSERT_EQUAL(served_low, 1);
+    bench_free(bench);
+}
+
+static int64_t claim_urgent(struct bench *bench, int64_t now, int64_t *next)
+{
+    struct ledger_study study = {0};
+    int result = ledger_claim_urgent(bench->ledger, &study, "main", "u", now, LEASE, next, NULL);
+    CU_ASSERT_TRUE(result == 0 || result == LEDGER_NOT_FOUND);
+    return result == 0 ? study.id : 0;
+}
+
+static bool urgent_is_due(struct bench *bench, int64_t now, int64_t *next)
+{
+    bool due = false;
+    CU_ASSERT_EQUAL(ledger_urgent_is_due(bench->ledger, &due, "main", now, next, NULL), 0);
+    return due;
+}
+
+static void test_urgent_alone(void)
+{
+    struct bench *bench = bench_new(false);
+    (void)add_ranked(bench, "1.1", PRIORITY_NORMAL, 1000);
+    (void)add_ranked(bench, "1.2", PRIORITY_LOW, 1000);
+    int64_t next = 0;
+    CU_ASSERT_FALSE(urgent_is_due(bench, 5000, &next));
+    CU_ASSERT_EQUAL(next, INT64_MAX);
+    CU_ASSERT_EQUAL(claim_urgent(bench, 5000, &next), 0);
+    int64_t late = add_ranked(bench, "1.4", PRIORITY_URGENT, 3000);
+    int64_t early = add_ranked(bench, "1.5", PRIORITY_URGENT, 2000);
+    CU_ASSERT_EQUAL(ledger_defer(bench->ledger, early, STUDY_READY, 9000, "later", true, NULL), 0);
+    CU_ASSERT_TRUE(urgent_is_due(bench, 5000, &next));
+    CU_ASSERT_EQUAL(claim_urgent(bench, 5000, &next), late);
+    CU_ASSERT_FALSE(urgent_is_due(bench, 5000, &next));
+    CU_ASSERT_EQUAL(next, 9000);
+    CU_ASSERT_EQUAL(claim_urgent(bench, 5000, &next), 0);
+    CU_ASSERT_EQUAL(next, 9000);
+    CU_ASSERT_TRUE(urgent_is_due(bench, 9000, &next));
+    CU_ASSERT_EQUAL(claim_urgent(bench, 9000, &next), early);
+    uint64_t waiting = 0;
+    CU_ASSERT_EQUAL(ledger_waiting(bench->ledger, &waiting, "main", NULL), 0);
+    CU_ASSERT_EQUAL(waiting, 2);
+    CU_ASSERT_EQUAL(ledger_waiting(bench->ledger, &waiting, "other", NULL), 0);
+    CU_ASSERT_EQUAL(waiting, 0);
+    bench_free(bench);
+}
+
+/* An urgent supplement does not overtake the first upload of its study. */
+static void test_urgent_supplements_wait(void)
+{
+    struct bench *bench = bench_new(false);
+    SEND(bench, .sop = "1.1");
+    bench_bring(bench, 1, STUDY_READY);
+    SEND(bench, .sop = "1.2", .priority = PRIORITY_URGENT);
+    bench_bring(bench, 2, STUDY_READY);
+    CU_ASSERT_EQUAL(bench_study(bench, 2).priority, PRIORITY_URGENT);
+    int64_t next = 0;
+    CU_ASSERT_FALSE(urgent_is_due(bench, bench->now, &next));
+    CU_ASSERT_EQUAL(claim_urgent(bench, bench->now, NULL), 0);
+    CU_ASSERT_EQUAL(claim(bench, bench->now, NULL), 1);
+    bench_bring(bench, 1, STUDY_COMPLETED);
+    CU_ASSERT_EQUAL(claim_urgent(bench, bench->now, NULL), 2);
+    bench_free(bench);
+}
+
+static void test_a_new_route_brings_its_priority(void)
+{
+    struct bench *bench = bench_new(false);
+    SEND(bench, .sop = "1.1", .destination = "");
+    bench_bring(bench, 1, STUDY_VALIDATING);
+    CU_ASSERT_EQUAL(
+        ledger_set_route(bench->ledger, 1, "bbbbbbbbbbbbbbbb", "b", "main", PRIORITY_URGENT, NULL),
+        0);
+    bench_bring(bench, 1, STUDY_READY);
+    CU_ASSERT_EQUAL(claim_urgent(bench, bench->now, NULL), 1);
+    bench_free(bench);
+}
+
+/* After an outage more are due at once than one claim puts back into the order. */
+static void test_many_waits_end_at_once(void)
+{
+    enum { MANY = 100 };
+    struct bench *bench = bench_new(false);
+    for (int i = 0; i < MANY; i++) {
+        char uid[32];
+        (void)snprintf(uid, sizeof uid, "1.%d", i);
+        int64_t id = add_ranked(bench, uid, PRIORITY_NORMAL, 1000 + i);
+        CU_ASSERT_EQUAL(ledger_defer(bench->ledger, id, STUDY_READY, 5000 + i, "away", true, NULL),
+                        0);
+    }
+    for (int i = 0; i < MANY; i++)
+        CU_ASSERT_EQUAL(claim(bench, 10000, NULL), i + 1);
+    CU_ASSERT_EQUAL(claim(bench, 10000, NULL), 0);
+    CU_ASSERT_EQUAL(bench_study(bench, 1).attempt, 1); /* its backoff goes on */
+    bench_free(bench);
+}
+
+/* More than end their wait at once stand behind something: who may go is found behind them. */
+static void test_due_behind_many_that_may_not_go(void)
+{
+    enum { MANY = 40 };
+    struct bench *bench = bench_new(false);
+    for (int i = 0; i < MANY; i++) {
+        char uid[32], later[32];
+        (void)snprintf(uid, sizeof uid, "1.%d", i);
+        (void)snprintf(later, sizeof later, "1.%d.1", i);
+        bench_bring(bench, SEND(bench, .study = uid, .sop = uid).study_id, STUDY_VALIDATING);
+        int64_t id = SEND(bench, .study = uid, .sop = later).study_id;
+        bench_bring(bench, id, STUDY_READY);
+        CU_ASSERT_EQUAL(ledger_defer(bench->ledger, id, STUDY_READY, 5000, "away", true, NULL), 0);
+    }
+    int64_t id = add_ranked(bench, "2", PRIORITY_NORMAL, 1000);
+    CU_ASSERT_EQUAL(ledger_defer(bench->ledger, id, STUDY_READY, 6000, "away", true, NULL), 0);
+    CU_ASSERT_EQUAL(claim(bench, 10000, NULL), id);
+    bench_free(bench);
+}
+
+/* How SQLite goes about a search: down its index, and nothing is sorted. */
+static void test_claims_sort_nothing(void)
+{
+    for (int urgent = 0; urgent < 2; urgent++) {
+        struct bench *bench = bench_new(true);
+        sqlite3_stmt *row = NULL;
+        sqlite3 *handle = NULL;
+        char sql[2048], plan[2048] = "";
+        (void)snprintf(sql, sizeof sql, "EXPLAIN QUERY PLAN %s", claim_search(urgent));
+        CU_ASSERT_EQUAL(sqlite3_open(bench->path, &handle), SQLITE_OK);
+        CU_ASSERT_EQUAL_FATAL(sqlite3_prepare_v2(handle, sql, -1, &row, NULL), SQLITE_OK);
+        while (sqlite3_step(row) == SQLITE_ROW) {
+            size_t used = strlen(plan);
+            (void)snprintf(plan + used, sizeof plan - used, "%s\n", sqlite3_column_text(row, 3));
+        }
+        (void)sqlite3_finalize(row);
+        (void)sqlite3_close(handle);
+        if (strstr(plan, "TEMP B-TREE") || strstr(plan, "SCAN"))
+            printf("\n%s", plan);
+        CU_ASSERT_PTR_NOT_NULL(strstr(plan, urgent ? "USING INDEX study_urgent (destination=? AND "
+                                                     "free_at_ms=?)"
+                                                   : "USING INDEX study_turns (destination=? AND "
+                                                     "free_at_ms=?)"));
+        CU_ASSERT_PTR_NOT_NULL(strstr(plan, "USING INDEX study_generation"));
+        CU_ASSERT_PTR_NULL(strstr(plan, "TEMP B-TREE"));
+        CU_ASSERT_PTR_NULL(strstr(plan, "SCAN"));
+        bench_free(bench);
+    }
+}
+
 static void test_upload_progress(void)
 {
     struct bench *bench = bench_new(true);
@@ -244,6 +460,14 @@ static CU_TestInfo cases[] = {SUITE_CASE(test_oldest_first),
                               SUITE_CASE(test_states_that_are_claimed),
                               SUITE_CASE(test_supplements_wait),
                               SUITE_CASE(test_a_cancelled_one_need_not_wait),
+                              SUITE_CASE(test_priorities),
+                              SUITE_CASE(test_nobody_starves),
+                              SUITE_CASE(test_urgent_alone),
+                              SUITE_CASE(test_urgent_supplements_wait),
+                              SUITE_CASE(test_a_new_route_brings_its_priority),
+                              SUITE_CASE(test_many_waits_end_at_once),
+                              SUITE_CASE(test_due_behind_many_that_may_not_go),
+                              SUITE_CASE(test_claims_sort_nothing),
                               SUITE_CASE(test_upload_progress),
                               SUITE_CASE(test_workers_never_share),
                               CU_TEST_INFO_NULL};

@@ -199,10 +199,95 @@ static void test_other_patient(void)
     bench_free(bench);
 }
 
+/* ---- as archives know them ---- */
+
+static void test_members_are_the_rows(void)
+{
+    struct bench *bench = bench_new(true);
+    struct ledger_member members[8];
+    size_t count;
+    (void)SEND(bench, .sop = "1.1", .size = 111, .file = "f/1.dcm");
+    (void)SEND(bench, .study = "1.2.4", .series = "1.2.4.9", .sop = "2.1", .file = "g/1.dcm");
+    (void)SEND(bench, .sop = "1.2", .size = 222, .file = "f/2.dcm");
+    (void)SEND(bench, .sop = "1.3", .size = 333, .file = "f/3.dcm");
+    CU_ASSERT_EQUAL(ledger_instance_drop(bench->ledger, 3, "rule", &bench->err), 0);
+    bench_reopen(bench);
+    CU_ASSERT_EQUAL(ledger_members(bench->ledger, 1, 0, members, 8, &count, &bench->err), 0);
+    CU_ASSERT_EQUAL_FATAL(count, 3);
+    CU_ASSERT_EQUAL(members[0].id, 1);
+    CU_ASSERT_EQUAL(members[0].study_id, 1);
+    CU_ASSERT_EQUAL(members[0].disposition, INSTANCE_STORED);
+    CU_ASSERT_EQUAL(members[1].disposition, INSTANCE_DROPPED);
+    CU_ASSERT_EQUAL(members[2].id, 4);
+    CU_ASSERT_EQUAL(members[2].file_size, 333);
+    CU_ASSERT_STRING_EQUAL(members[2].sop_instance_uid, "1.3");
+    CU_ASSERT_STRING_EQUAL(members[2].transfer_syntax_uid, "1.2.840.10008.1.2.1");
+    CU_ASSERT_STRING_EQUAL(members[2].file_name, "f/3.dcm");
+    static struct visit visit;
+    memset(&visit, 0, sizeof visit);
+    CU_ASSERT_EQUAL(ledger_instances(bench->ledger, 1, -1, note_instance, &visit, &bench->err), 0);
+    CU_ASSERT_EQUAL(members[0].file_crc32, visit.first.file_crc32);
+    CU_ASSERT_EQUAL(ledger_members(bench->ledger, 1, 3, members, 8, &count, &bench->err), 0);
+    CU_ASSERT_EQUAL(count, 1);
+    CU_ASSERT_EQUAL(ledger_members(bench->ledger, 1, 0, members, 2, &count, &bench->err), 0);
+    CU_ASSERT_EQUAL(count, 2);
+    CU_ASSERT_EQUAL(ledger_members(bench->ledger, 9, 0, members, 8, &count, &bench->err), 0);
+    CU_ASSERT_EQUAL(count, 0);
+    uint64_t place = 9;
+    CU_ASSERT_EQUAL(ledger_member_place(bench->ledger, &place, 1, 4, &bench->err), 0);
+    CU_ASSERT_EQUAL(place, 2); /* the dropped one has its place */
+    bench_free(bench);
+}
+
+/* Who follows the rows sees each once, and finds the beginning of what is still being received. */
+static void test_members_are_followed(void)
+{
+    struct bench *bench = bench_new(false);
+    struct ledger_member members[8];
+    size_t count;
+    int64_t after = 77;
+    CU_ASSERT_EQUAL(ledger_members_open(bench->ledger, &after, &bench->err), 0);
+    CU_ASSERT_EQUAL(after, 0);
+    (void)SEND(bench, .sop = "1.1");
+    (void)SEND(bench, .study = "1.2.4", .series = "1.2.4.9", .sop = "2.1");
+    (void)SEND(bench, .study = "1.2.4", .series = "1.2.4.9", .sop = "2.2", .destination = "");
+    CU_ASSERT_EQUAL(ledger_members_since(bench->ledger, &after, members, 2, &count, &bench->err),
+                    0);
+    CU_ASSERT_EQUAL_FATAL(count, 2);
+    CU_ASSERT_EQUAL(members[1].study_id, 2);
+    CU_ASSERT_EQUAL(members[1].study_state, STUDY_RECEIVING);
+    CU_ASSERT_TRUE(members[1].has_destination);
+    CU_ASSERT_EQUAL(ledger_members_since(bench->ledger, &after, members, 8, &count, &bench->err),
+                    0);
+    CU_ASSERT_EQUAL(count, 1);
+    CU_ASSERT_EQUAL(after, 3);
+    CU_ASSERT_EQUAL(ledger_members_since(bench->ledger, &after, members, 8, &count, &bench->err),
+                    0);
+    CU_ASSERT_EQUAL(count, 0);
+    CU_ASSERT_EQUAL(after, 3);
+    bench_bring(bench, 1, STUDY_READY);
+    CU_ASSERT_EQUAL(ledger_members_open(bench->ledger, &after, &bench->err), 0);
+    CU_ASSERT_EQUAL(after, 1); /* the first of study 2 comes next */
+    bench_bring(bench, 2, STUDY_READY);
+    CU_ASSERT_EQUAL(ledger_members_open(bench->ledger, &after, &bench->err), 0);
+    CU_ASSERT_EQUAL(after, 3);
+    after = 1000; /* the newest rows were trimmed: their ids come again */
+    CU_ASSERT_EQUAL(ledger_members_since(bench->ledger, &after, members, 8, &count, &bench->err),
+                    0);
+    CU_ASSERT_EQUAL(after, 3);
+    (void)SEND(bench, .study = "1.2.5", .series = "1.2.5.9", .sop = "3.1", .destination = "");
+    CU_ASSERT_EQUAL(ledger_members_since(bench->ledger, &after, members, 8, &count, &bench->err),
+                    0);
+    CU_ASSERT_EQUAL(count, 1);
+    bench_free(bench);
+}
+
 static CU_TestInfo cases[] = {SUITE_CASE(test_a_row_is_read_as_written),
                               SUITE_CASE(test_drop_while_visiting),
                               SUITE_CASE(test_drop_is_refused),
                               SUITE_CASE(test_series_elsewhere),
                               SUITE_CASE(test_other_patient),
+                              SUITE_CASE(test_members_are_the_rows),
+                              SUITE_CASE(test_members_are_followed),
                               CU_TEST_INFO_NULL};
 SUITE_MAIN("ledger: instances", cases)

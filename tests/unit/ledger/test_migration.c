@@ -173,7 +173,7 @@ static void test_nothing_is_lost(void)
     (void)snprintf(instances, sizeof instances, "%s", tamper_texts(bench->path, old_instances));
     CU_ASSERT_PTR_NOT_NULL(strstr(studies, "quarantined"));
     open_again(bench);
-    CU_ASSERT_EQUAL(tamper_number(bench->path, "PRAGMA user_version"), 2);
+    CU_ASSERT_EQUAL(tamper_number(bench->path, "PRAGMA user_version"), 4);
     CU_ASSERT_STRING_EQUAL(tamper_texts(bench->path, old_columns), studies);
     CU_ASSERT_STRING_EQUAL(tamper_texts(bench->path, old_instances), instances);
     CU_ASSERT_TRUE(bench_adds_up(bench));
@@ -190,6 +190,14 @@ static void test_what_is_gained(void)
             CU_ASSERT_EQUAL(bench_study(bench, id).acknowledged, acknowledged[id]);
     }
     CU_ASSERT_EQUAL(bench_study(bench, 5).attempts, 1); /* the one that is under way */
+    CU_ASSERT_EQUAL(bench_study(bench, 5).priority, PRIORITY_NORMAL);
+    CU_ASSERT_EQUAL(tamper_number(bench->path, "SELECT count(*) FROM study WHERE "
+                                               "turn_ms<>first_received_ms OR priority<>'normal'"),
+                    0);
+    struct ledger_study due;
+    CU_ASSERT_EQUAL(
+        ledger_claim(bench->ledger, &due, "main", "w", bench->now, 1000, NULL, &bench->err), 0);
+    CU_ASSERT_EQUAL(due.id, 5);
     /* Receipts of what was completed before there were any, forgotten or not. */
     struct ledger_receipt receipt;
     CU_ASSERT_EQUAL(ledger_receipt(bench->ledger, &receipt, 1, NULL), 0);
@@ -271,11 +279,11 @@ static void test_all_or_nothing(void)
 static void test_a_newer_one_is_left_alone(void)
 {
     struct bench *bench = make_version_1();
-    tamper(bench->path, "PRAGMA user_version=3");
+    tamper(bench->path, "PRAGMA user_version=5");
     CU_ASSERT_EQUAL(ledger_open(&bench->ledger, bench->path, &bench->clock, &bench->err), -1);
-    CU_ASSERT_PTR_NOT_NULL(strstr(bench->err.text, "newer AuraBridge (schema 3, this one knows up "
-                                                   "to 2); run that version or a later one"));
-    CU_ASSERT_EQUAL(tamper_number(bench->path, "PRAGMA user_version"), 3);
+    CU_ASSERT_PTR_NOT_NULL(strstr(bench->err.text, "newer AuraBridge (schema 5, this one knows up "
+                                                   "to 4); run that version or a later one"));
+    CU_ASSERT_EQUAL(tamper_number(bench->path, "PRAGMA user_version"), 5);
     CU_ASSERT_EQUAL(tamper_number(bench->path, "SELECT count(*) FROM sqlite_schema WHERE name "
                                                "LIKE 'receipt%'"),
                     0);

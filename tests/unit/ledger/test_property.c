@@ -147,7 +147,7 @@ static void act(struct world *world)
         CU_ASSERT_EQUAL(ledger_trim(ledger, world->bench->now - 5000, &removed, NULL), 0);
         break;
     case 9:
-        (void)ledger_set_route(ledger, id, "bbbbbbbbbbbbbbbb", "b", "main", NULL);
+        (void)ledger_set_route(ledger, id, "bbbbbbbbbbbbbbbb", "b", "main", PRIORITY_NORMAL, NULL);
         break;
     case 10:
     case 11:

@@ -278,9 +278,10 @@ static void test_set_route(void)
     struct ledger *ledger = bench->ledger;
     SEND(bench, .sop = "1.1", .destination = "");
     SEND(bench, .sop = "1.1", .route = KEY_B, .version = 1);
-    CU_ASSERT_EQUAL(ledger_set_route(ledger, 1, KEY_B, "b", "other", NULL), LEDGER_CONFLICT);
+    CU_ASSERT_EQUAL(ledger_set_route(ledger, 1, KEY_B, "b", "other", PRIORITY_NORMAL, NULL),
+                    LEDGER_CONFLICT);
     bench_bring(bench, 1, STUDY_UNROUTED);
-    CU_ASSERT_EQUAL(ledger_set_route(ledger, 1, KEY_B, "b", "other", NULL), 0);
+    CU_ASSERT_EQUAL(ledger_set_route(ledger, 1, KEY_B, "b", "other", PRIORITY_NORMAL, NULL), 0);
     struct ledger_study study = bench_study(bench, 1);
     CU_ASSERT_STRING_EQUAL(study.route_key, KEY_B);
     CU_ASSERT_STRING_EQUAL(study.entry_name, "b");
@@ -291,15 +292,16 @@ static void test_set_route(void)
     /* Nothing of the study was there yet: it is the first. */
     SEND(bench, .study = "1.9", .sop = "9.1", .destination = "");
     bench_bring(bench, 3, STUDY_UNROUTED);
-    CU_ASSERT_EQUAL(ledger_set_route(ledger, 3, KEY_B, "b", "other", NULL), 0);
+    CU_ASSERT_EQUAL(ledger_set_route(ledger, 3, KEY_B, "b", "other", PRIORITY_NORMAL, NULL), 0);
     CU_ASSERT_EQUAL(bench_study(bench, 3).generation, 0);
     CU_ASSERT_EQUAL(bench_study(bench, 3).first_id, 3);
     CU_ASSERT_FALSE(bench_study(bench, 3).has_changed_duplicates);
     /* The same key: only the destination changes. */
-    CU_ASSERT_EQUAL(ledger_set_route(ledger, 3, KEY_B, "b", "third", NULL), 0);
+    CU_ASSERT_EQUAL(ledger_set_route(ledger, 3, KEY_B, "b", "third", PRIORITY_NORMAL, NULL), 0);
     CU_ASSERT_EQUAL(bench_study(bench, 3).generation, 0);
     CU_ASSERT_STRING_EQUAL(bench_study(bench, 3).destination, "third");
-    CU_ASSERT_EQUAL(ledger_set_route(ledger, 99, KEY_B, "b", "x", NULL), LEDGER_NOT_FOUND);
+    CU_ASSERT_EQUAL(ledger_set_route(ledger, 99, KEY_B, "b", "x", PRIORITY_NORMAL, NULL),
+                    LEDGER_NOT_FOUND);
     /* Arrivals under the new key know what it brought along. */
     CU_ASSERT_EQUAL(SEND(bench, .study = "1.9", .sop = "9.1", .route = KEY_B).kind, ARRIVAL_RESEND);
     bench_free(bench);

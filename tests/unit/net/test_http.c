@@ -96,16 +96,53 @@ static void test_methods(void)
     tear_down(&fixture);
 }
 
-static void test_fresh_connection(void)
+static struct http_request once_to(const struct fixture *fixture)
 {
-    const struct http_script_step steps[] = {{.status = 200}, {.status = 200}, {.status = 0}};
+    struct http_request request = request_to(fixture, "POST");
+    request.body = "{}";
+    request.body_length = 2;
+    request.once = true;
+    return request;
+}
+
+/* The server heard it, and closed the kept connection without a word: nobody knows what it did. */
+static void test_once_is_not_sent_again(void)
+{
+    const struct http_script_step steps[] = {
+        {.status = 200}, {.raw = "", .ending = SCRIPT_CLOSE}, {.status = 200}, {.status = 0}};
     struct fixture fixture;
     set_up(&fixture, steps);
-    struct http_request request = request_to(&fixture, "GET");
+    struct http_request request = once_to(&fixture);
     CU_ASSERT_EQUAL(call(&fixture, &request), 0);
-    request.fresh_connection = true;
+    CU_ASSERT_EQUAL(call(&fixture, &request), -1);
+    CU_ASSERT_EQUAL(fixture.reply.failure, HTTP_UNREACHABLE);
+    CU_ASSERT_TRUE(fixture.reply.sent);
+    CU_ASSERT_PTR_NOT_NULL(strstr(fixture.err.text, "broke off"));
+    CU_ASSERT_EQUAL(http_script_count(fixture.script), 2);
+    CU_ASSERT_EQUAL(call(&fixture, &request), 0); /* when it is asked for */
+    CU_ASSERT_EQUAL(http_script_count(fixture.script), 3);
+    request.once = false;
+    tear_down(&fixture);
+}
+
+/* Such calls share a connection, and one that was closed meanwhile is no obstacle. */
+static void test_once_keeps_the_connection(void)
+{
+    const struct http_script_step steps[] = {{.status = 200},
+                                             {.status = 404, .body = "no"},
+                                             {.status = 200, .ending = SCRIPT_CLOSE},
+                                             {.status = 200},
+                                             {.status = 0}};
+    struct fixture fixture;
+    set_up(&fixture, steps);
+    struct http_request request = once_to(&fixture);
+    for (unsigned i = 0; i < 3; i++)
+        CU_ASSERT_EQUAL(call(&fixture, &request), 0);
+    CU_ASSERT_EQUAL(http_script_connections(fixture.script), 1);
+    (void)usleep(50000); /* the end of the connection is on its way */
     CU_ASSERT_EQUAL(call(&fixture, &request), 0);
     CU_ASSERT_EQUAL(http_script_connections(fixture.script), 2);
+    CU_ASSERT_EQUAL(http_script_count(fixture.script), 4);
     tear_down(&fixture);
 }
 
@@ -312,6 +349,92 @@ static void test_upload_over_a_slow_line(void)
     request.timeout_ms = 1000;
     CU_ASSERT_EQUAL(call(&fixture, &request), 0);
     CU_ASSERT_EQUAL(fixture.reply.status, 204);
+    tear_down(&fixture);
+}
+
+/* ---- a body that is paced by the caller ---- */
+
+struct pace {
+    struct source source; /* first: what reads gets this */
+    unsigned asked;
+    int64_t waits_ms; /* each time */
+    size_t most;      /* bytes at a time */
+    unsigned ends_at; /* which question ends the call; 0: none */
+};
+
+static size_t admit_slowly(void *context, size_t wanted)
+{
+    struct pace *pace = context;
+    if (++pace->asked == pace->ends_at)
+        return 0;
+    (void)usleep((useconds_t)pace->waits_ms * 1000);
+    return wanted < pace->most ? wanted : pace->most;
+}
+
+static void send_paced(struct pace *pace, struct fixture *fixture, int64_t timeout_ms, int result)
+{
+    const struct http_upload upload = {
+        .length = pace->source.length, .context = pace, .read = read_source, .admit = admit_slowly};
+    struct http_request request = request_to(fixture, "PATCH");
+    request.upload = &upload;
+    request.timeout_ms = timeout_ms;
+    CU_ASSERT_EQUAL(call(fixture, &request), result);
+}
+
+/* Each wait is longer than the call may stand still, and longer than its body takes to arrive. */
+static void test_pace_is_no_standing_still(void)
+{
+    const struct http_script_step steps[] = {{.status = 204}, {.status = 0}};
+    struct pace pace = {.source = {.length = 3000}, .waits_ms = 250, .most = 500};
+    struct fixture fixture;
+    set_up(&fixture, steps);
+    send_paced(&pace, &fixture, 200, 0);
+    CU_ASSERT_EQUAL(fixture.reply.status, 204);
+    CU_ASSERT_EQUAL(pace.asked, 6);
+    check_body(http_script_request(fixture.script, 0), 3000);
+    tear_down(&fixture);
+}
+
+static void test_pace_ends_the_call(void)
+{
+    const struct http_script_step steps[] = {{.status = 204}, {.status = 0}};
+    struct pace pace = {.source = {.length = 3000}, .most = 500, .ends_at = 3};
+    struct fixture fixture;
+    set_up(&fixture, steps);
+    send_paced(&pace, &fixture, 10000, -1);
+    CU_ASSERT_EQUAL(fixture.reply.failure, HTTP_CANCELLED);
+    CU_ASSERT_EQUAL(pace.asked, 3);
+    tear_down(&fixture);
+}
+
+/* Whatever is asked in between, and however large: one connection. No chunk waits for a 100
+ * Continue. */
+static void test_one_connection_for_all(void)
+{
+    enum { CALLS = 12 };
+    static const char *const methods[] = {"OPTIONS", "POST", "PATCH", "HEAD", "PATCH", "POST"};
+    struct http_script_step steps[CALLS + 1] = {{0}};
+    struct source source = {.length = 700000};
+    const struct http_upload upload = {
+        .length = source.length, .context = &source, .read = read_source};
+    struct fixture fixture;
+    for (unsigned i = 0; i < CALLS; i++)
+        steps[i] = (struct http_script_step){.status = i == 5 ? 404 : 204};
+    set_up(&fixture, steps);
+    for (unsigned i = 0; i < CALLS; i++) {
+        struct http_request request = request_to(&fixture, methods[i % 6]);
+        char value[16];
+        if (strcmp(request.method, "PATCH") == 0)
+            request.upload = &upload;
+        else if (strcmp(request.method, "POST") == 0)
+            request.body = "";
+        CU_ASSERT_EQUAL(call(&fixture, &request), 0);
+        const struct http_script_request *heard = http_script_request(fixture.script, i);
+        CU_ASSERT_PTR_NOT_NULL_FATAL(heard);
+        CU_ASSERT_EQUAL(heard->connection, 0);
+        CU_ASSERT_STRING_EQUAL(http_script_header(heard, "Expect", value, sizeof value), "");
+    }
+    CU_ASSERT_EQUAL(http_script_connections(fixture.script), 1);
     tear_down(&fixture);
 }
 
@@ -673,7 +796,8 @@ static void test_proxy_that_refuses_the_way(void)
 }
 
 static CU_TestInfo cases[] = {SUITE_CASE(test_methods),
-                              SUITE_CASE(test_fresh_connection),
+                              SUITE_CASE(test_once_is_not_sent_again),
+                              SUITE_CASE(test_once_keeps_the_connection),
                               SUITE_CASE(test_headers_cannot_be_forged),
                               SUITE_CASE(test_bad_url_is_not_told),
                               SUITE_CASE(test_upload),
@@ -682,6 +806,9 @@ static CU_TestInfo cases[] = {SUITE_CASE(test_methods),
                               SUITE_CASE(test_upload_that_stalls),
                               SUITE_CASE(test_upload_whose_answer_never_ends),
                               SUITE_CASE(test_upload_over_a_slow_line),
+                              SUITE_CASE(test_pace_is_no_standing_still),
+                              SUITE_CASE(test_pace_ends_the_call),
+                              SUITE_CASE(test_one_connection_for_all),
                               SUITE_CASE(test_upload_that_is_refused_early),
                               SUITE_CASE(test_failures),
                               SUITE_CASE(test_refused_connection),

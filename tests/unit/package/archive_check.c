@@ -36,7 +36,7 @@ static int run(const char *const *arguments)
 
 static void check_content(const struct shelf *shelf, struct archive *archive, size_t row)
 {
-    const struct ledger_instance *instance = &shelf->ledger.rows[row];
+    const struct ledger_member *instance = &shelf->ledger.rows[row];
     uint64_t size = instance->file_size;
     uint8_t *bytes = malloc(size + 1);
     uint8_t *file = malloc(size + 1);
@@ -63,7 +63,7 @@ static void check_entries(const struct shelf *shelf, struct archive *archive, bo
         char name[256];
         CU_ASSERT_TRUE_FATAL(row < shelf->ledger.count);
         (void)snprintf(name, sizeof name, STUDY_UID "/%s.dcm",
-                       shelf->ledger.rows[row].request.sop_instance_uid);
+                       shelf->ledger.rows[row].sop_instance_uid);
         CU_ASSERT_STRING_EQUAL(archive_entry_pathname(entry), name);
         CU_ASSERT_EQUAL(archive_entry_size(entry), (la_int64_t)shelf->ledger.rows[row].file_size);
         if (contents)
@@ -141,11 +141,6 @@ void check_with_java(const struct shelf *shelf, const char *path, size_t count)
         "        if (count != Long.parseLong(a[1])) System.exit(3);\n"
         "    }\n"
         "}\n";
-    const char *const version[] = {"java", "--version", NULL};
-    if (run(version) != 0) {
-        (void)printf("(no Java here: ZipInputStream not asked) ");
-        return;
-    }
     char program[256], number[32];
     (void)snprintf(program, sizeof program, "%s/Stream.java", shelf->directory);
     (void)snprintf(number, sizeof number, "%zu", count);

@@ -12,8 +12,7 @@ void check_headers_with_libarchive(const struct shelf *shelf, const char *path);
 void check_with_unzip(const char *path);
 /* Python's zipfile, contents too when `contents`. */
 void check_with_python(const char *path, size_t count, bool contents);
-/* java.util.zip.ZipInputStream, which refuses stored entries with data descriptors. Says so when
- * there is no Java. */
+/* java.util.zip.ZipInputStream, which refuses stored entries with data descriptors. */
 void check_with_java(const struct shelf *shelf, const char *path, size_t count);
 
 #endif

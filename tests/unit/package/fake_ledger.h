@@ -9,7 +9,7 @@
 struct ledger {
     size_t count;  /* rows */
     size_t repeat; /* not 0: so many instances, all like row 0 but for their UID "1.2.3.<n>" */
-    struct ledger_instance rows[FAKE_ROWS_MAX];
+    struct ledger_member rows[FAKE_ROWS_MAX];
 };
 
 #endif

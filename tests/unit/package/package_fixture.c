@@ -1,6 +1,8 @@
 /* See the header. */
 #include "package_fixture.h"
 
+#include "spool_publish.h"
+
 #include <CUnit/CUnit.h>
 #include <fcntl.h>
 #include <ftw.h>
@@ -24,6 +26,8 @@ struct shelf *shelf_open(void)
     (void)snprintf(shelf->directory, sizeof shelf->directory, "/tmp/aurabridge-package-XXXXXX");
     CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(shelf->directory));
     CU_ASSERT_EQUAL_FATAL(spool_open(&shelf->spool, shelf->directory, 0, &shelf->err), 0);
+    CU_ASSERT_EQUAL_FATAL(press_new(&shelf->press, shelf->spool, &shelf->err), 0);
+    CU_ASSERT_EQUAL_FATAL(spool_publish_open(&shelf->journal, shelf->spool, &shelf->err), 0);
     shelf->study.id = 17;
     (void)snprintf(shelf->study.study_instance_uid, UID_SIZE, "%s", STUDY_UID);
     return shelf;
@@ -31,6 +35,8 @@ struct shelf *shelf_open(void)
 
 void shelf_close(struct shelf *shelf)
 {
+    press_free(shelf->press);
+    journal_close(shelf->journal);
     spool_close(shelf->spool);
     CU_ASSERT_EQUAL(nftw(shelf->directory, remove_entry, 16, FTW_DEPTH | FTW_PHYS), 0);
     free(shelf);
@@ -47,9 +53,9 @@ static void fill(uint8_t *bytes, enum content content, size_t length)
     }
 }
 
-static struct ledger_instance *add_row(struct shelf *shelf, uint64_t size)
+static struct ledger_member *add_row(struct shelf *shelf, uint64_t size)
 {
-    struct ledger_instance *row = &shelf->ledger.rows[shelf->ledger.count++];
+    struct ledger_member *row = &shelf->ledger.rows[shelf->ledger.count++];
     row->id = (int64_t)shelf->ledger.count;
     row->study_id = shelf->study.id;
     row->disposition = INSTANCE_STORED;
@@ -74,14 +80,18 @@ void shelf_add(struct shelf *shelf, const char *sop_instance_uid, const char *tr
     CU_ASSERT_PTR_NOT_NULL_FATAL(bytes);
     fill(bytes, content, length);
     CU_ASSERT_EQUAL_FATAL(
-        spool_writer_new(&writer, shelf->spool, &association, &request, NULL, &shelf->err), 0);
+        spool_writer_new(&writer, shelf->spool, shelf->journal, &association, &request, NULL,
+                         &shelf->err),
+        0);
     CU_ASSERT_EQUAL_FATAL(spool_writer_write(writer, bytes, length, &shelf->err), 0);
     CU_ASSERT_EQUAL_FATAL(spool_writer_finish(writer, &stored, &shelf->err), 0);
-    CU_ASSERT_EQUAL_FATAL(spool_writer_publish(writer, STUDY_UID, ROUTE_KEY, name, &shelf->err), 0);
-    struct ledger_instance *row = add_row(shelf, stored.file_size);
-    row->request = request;
+    CU_ASSERT_EQUAL_FATAL(spool_publish(shelf->spool, shelf->journal, writer, &stored, &association,
+                                        &request, STUDY_UID, ROUTE_KEY, name, &shelf->err),
+                          0);
+    struct ledger_member *row = add_row(shelf, stored.file_size);
+    memcpy(row->sop_instance_uid, request.sop_instance_uid, UID_SIZE);
+    memcpy(row->transfer_syntax_uid, request.transfer_syntax_uid, UID_SIZE);
     row->file_crc32 = stored.file_crc32;
-    row->data_set_offset = stored.data_set_offset;
     memcpy(row->file_name, name, sizeof name);
     spool_writer_free(writer);
     free(bytes);
@@ -95,10 +105,10 @@ void shelf_path(const struct shelf *shelf, size_t row, char path[512])
 void shelf_add_sparse(struct shelf *shelf, unsigned number, uint64_t length, uint32_t crc32)
 {
     char path[512];
-    struct ledger_instance *row = add_row(shelf, length);
+    struct ledger_member *row = add_row(shelf, length);
     row->file_crc32 = crc32;
-    (void)snprintf(row->request.transfer_syntax_uid, UID_SIZE, "%s", JPEG_BASELINE);
-    (void)snprintf(row->request.sop_instance_uid, UID_SIZE, "1.2.3.%u", number);
+    (void)snprintf(row->transfer_syntax_uid, UID_SIZE, "%s", JPEG_BASELINE);
+    (void)snprintf(row->sop_instance_uid, UID_SIZE, "1.2.3.%u", number);
     (void)snprintf(path, sizeof path, "%s/studies/%s@%s", shelf->directory, STUDY_UID, ROUTE_KEY);
     CU_ASSERT_EQUAL_FATAL(fs_make_directory(path, NULL), 0);
     (void)snprintf(row->file_name, sizeof row->file_name, "%s@%s/1.2.3.%u.%016x.dcm", STUDY_UID,
@@ -126,8 +136,8 @@ bool shelf_has_made(const struct shelf *shelf, const char *ending)
 struct package *shelf_package(struct shelf *shelf, enum config_compression compression)
 {
     struct package *package = NULL;
-    int result = package_open(&package, shelf->spool, &shelf->ledger, &shelf->study, compression,
-                              NULL, NULL, &shelf->err);
+    int result = package_open(&package, shelf->spool, shelf->press, &shelf->ledger, &shelf->study,
+                              compression, NULL, NULL, &shelf->err);
     if (result != 0)
         (void)fprintf(stderr, "package_open: %s\n", shelf->err.text);
     CU_ASSERT_EQUAL_FATAL(result, 0);

@@ -20,6 +20,8 @@ enum content { CONTENT_SMOOTH, CONTENT_RANDOM };
 struct shelf {
     char directory[64];
     struct spool *spool;
+    struct press *press;
+    struct journal *journal;
     struct ledger ledger;
     struct ledger_study study;
     struct error err;

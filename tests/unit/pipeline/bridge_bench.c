@@ -54,7 +54,7 @@ struct config *bench_config(struct bench *bench, const char *map)
     (void)snprintf(
         text, sizeof text,
         "dicom: {ae_titles: [AURABRIDGE]}\n"
-        "spool: {directory: \"%s\", reserve: 1MiB}\n"
+        "spool: {directory: \"%s\", reserve: 1MiB, journal: 16MiB}\n"
         "study: {quiet_period: 30s, association_hold: 2m, max_wait: 30m}\n"
         "destinations:\n"
         "  main: {api_base_url: \"http://127.0.0.1:9/api\", app_id: \"env:BENCH_APP_ID\","
@@ -245,6 +245,9 @@ struct dimse_answer bench_send(struct bench *bench, const struct sent *sent)
             sink->abort(instance);
     }
     free(sample);
+    /* As a moment later; where the disk does not take it, it is in the journal still. */
+    if (answer.status == DIMSE_SUCCESS)
+        (void)bridge_settle(bench->bridge, NULL);
     return answer;
 }
 

@@ -1,6 +1,8 @@
 /* See the header. */
 #include "spool_fixture.h"
 
+#include "spool_publish.h"
+
 #include <fcntl.h>
 #include <ftw.h>
 #include <stdlib.h>
@@ -33,12 +35,14 @@ void fixture_open(struct fixture *fixture)
     (void)snprintf(fixture->directory, sizeof fixture->directory, "/tmp/aurabridge-spool-XXXXXX");
     if (!mkdtemp(fixture->directory))
         die("mkdtemp", fixture->directory);
-    if (spool_open(&fixture->spool, fixture->directory, 0, &fixture->err) != 0)
+    if (spool_open(&fixture->spool, fixture->directory, 0, &fixture->err) != 0 ||
+        spool_publish_open(&fixture->journal, fixture->spool, &fixture->err) != 0)
         die("spool_open", fixture->err.text);
 }
 
 void fixture_close(struct fixture *fixture)
 {
+    journal_close(fixture->journal);
     spool_close(fixture->spool);
     if (nftw(fixture->directory, remove_entry, 16, FTW_DEPTH | FTW_PHYS) != 0)
         die("removing", fixture->directory);
@@ -132,6 +136,21 @@ uint8_t *fixture_data_set(const char *sop_instance_uid, uint32_t pixels, size_t 
     return bytes;
 }
 
+int fixture_begin(struct fixture *fixture, struct spool_writer **writer,
+                  const struct instance_request *request, const char *character_set)
+{
+    return spool_writer_new(writer, fixture->spool, fixture->journal, &fixture_association, request,
+                            character_set, &fixture->err);
+}
+
+int fixture_publish(struct fixture *fixture, struct spool_writer *writer,
+                    const struct stored_instance *stored, const struct instance_request *request,
+                    char name[STORED_NAME_SIZE])
+{
+    return spool_publish(fixture->spool, fixture->journal, writer, stored, &fixture_association,
+                         request, STUDY_UID, ROUTE_KEY, name, &fixture->err);
+}
+
 int fixture_store(struct fixture *fixture, const char *sop_instance_uid, uint32_t pixels,
                   size_t piece, struct stored_instance *stored, char name[STORED_NAME_SIZE])
 {
@@ -139,8 +158,7 @@ int fixture_store(struct fixture *fixture, const char *sop_instance_uid, uint32_
     struct spool_writer *writer = NULL;
     size_t length;
     uint8_t *bytes = fixture_data_set(sop_instance_uid, pixels, &length);
-    int code = spool_writer_new(&writer, fixture->spool, &fixture_association, &request, NULL,
-                                &fixture->err);
+    int code = fixture_begin(fixture, &writer, &request, NULL);
     for (size_t at = 0; code == 0 && at < length; at += piece) {
         size_t size = length - at < piece ? length - at : piece;
         code = spool_writer_write(writer, bytes + at, size, &fixture->err);
@@ -148,7 +166,7 @@ int fixture_store(struct fixture *fixture, const char *sop_instance_uid, uint32_
     if (code == 0)
         code = spool_writer_finish(writer, stored, &fixture->err);
     if (code == 0)
-        code = spool_writer_publish(writer, STUDY_UID, ROUTE_KEY, name, &fixture->err);
+        code = fixture_publish(fixture, writer, stored, &request, name);
     stored->attributes = NULL;
     spool_writer_free(writer);
     free(bytes);

@@ -12,6 +12,7 @@
 struct fixture {
     char directory[64]; /* of the spool; removed at the end */
     struct spool *spool;
+    struct journal *journal;
     struct error err;
 };
 
@@ -29,6 +30,13 @@ struct instance_request fixture_request(const char *sop_instance_uid);
 
 /* An explicit little endian data set with `pixels` bytes of pixel data; the caller frees it. */
 uint8_t *fixture_data_set(const char *sop_instance_uid, uint32_t pixels, size_t *length);
+
+/* spool_writer_new; and from a finished writer to its file in the study's folder. */
+int fixture_begin(struct fixture *fixture, struct spool_writer **writer,
+                  const struct instance_request *request, const char *character_set);
+int fixture_publish(struct fixture *fixture, struct spool_writer *writer,
+                    const struct stored_instance *stored, const struct instance_request *request,
+                    char name[STORED_NAME_SIZE]);
 
 /* Begins, writes in pieces of `piece` bytes, finishes and publishes. Returns the failing call's
  * code; `stored->attributes` is null after. */

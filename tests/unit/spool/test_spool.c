@@ -1,5 +1,7 @@
 /* Reception into the spool: what is written, what is published, and what is left after failures. */
 #include "spool_fixture.h"
+
+#include "spool_publish.h"
 #include "suite.h"
 
 #include "aurabridge/fs.h"
@@ -108,12 +110,11 @@ static void test_attributes_and_name(void)
     char name[STORED_NAME_SIZE];
     size_t length;
     uint8_t *bytes = fixture_data_set("1.2.3.4", 100, &length);
-    CU_ASSERT_EQUAL_FATAL(spool_writer_new(&writer, fixture.spool, &fixture_association, &request,
-                                           "ISO_IR 100", &fixture.err),
+    CU_ASSERT_EQUAL_FATAL(fixture_begin(&fixture, &writer, &request, "ISO_IR 100"),
                           0);
-    CU_ASSERT_EQUAL(fixture_files(&fixture, "incoming"), 1);
+    CU_ASSERT_EQUAL(fixture_files(&fixture, "incoming"), 0);
     CU_ASSERT_EQUAL(spool_writer_write(writer, bytes, length - 10, &fixture.err), 0);
-    CU_ASSERT_EQUAL(spool_writer_publish(writer, STUDY_UID, ROUTE_KEY, name, &fixture.err), -1);
+    CU_ASSERT_EQUAL(fixture_publish(&fixture, writer, &stored, &request, name), -1);
     CU_ASSERT_EQUAL(spool_writer_finish(writer, &stored, &fixture.err), 0);
     CU_ASSERT_EQUAL(stored.ending.ending, DATASET_TRUNCATED);
     CU_ASSERT_EQUAL(stored.ending.missing, 10);
@@ -121,9 +122,9 @@ static void test_attributes_and_name(void)
     CU_ASSERT_STRING_EQUAL(attributes_get(stored.attributes, ATTRIBUTE_STUDY_INSTANCE_UID),
                            STUDY_UID);
     CU_ASSERT_EQUAL(fixture_files(&fixture, "studies"), 0);
-    CU_ASSERT_EQUAL(spool_writer_publish(writer, STUDY_UID, ROUTE_KEY, name, &fixture.err), 0);
+    CU_ASSERT_EQUAL(fixture_publish(&fixture, writer, &stored, &request, name), 0);
     CU_ASSERT_EQUAL(strncmp(name, STUDY_UID "@" ROUTE_KEY "/1.2.3.4.", 49), 0);
-    CU_ASSERT_EQUAL(spool_writer_publish(writer, STUDY_UID, ROUTE_KEY, name, &fixture.err), -1);
+    CU_ASSERT_EQUAL(fixture_publish(&fixture, writer, &stored, &request, name), -1);
     spool_writer_free(writer);
     free(bytes);
     CU_ASSERT_EQUAL(fixture_files(&fixture, "studies"), 1);
@@ -181,20 +182,20 @@ static void test_bad_names(void)
     fixture_open(&fixture);
     for (size_t i = 0; i < COUNT(uids); i++) {
         struct instance_request request = fixture_request(uids[i]);
-        CU_ASSERT_EQUAL(spool_writer_new(&writer, fixture.spool, &fixture_association, &request,
-                                         NULL, &fixture.err),
+        CU_ASSERT_EQUAL(fixture_begin(&fixture, &writer, &request, NULL),
                         -1);
         CU_ASSERT_PTR_NULL(writer);
     }
     for (size_t i = 0; i < COUNT(uids) + COUNT(keys); i++) {
         struct instance_request request = fixture_request("1.2.3");
-        CU_ASSERT_EQUAL_FATAL(spool_writer_new(&writer, fixture.spool, &fixture_association,
-                                               &request, NULL, &fixture.err),
+        CU_ASSERT_EQUAL_FATAL(fixture_begin(&fixture, &writer, &request, NULL),
                               0);
         CU_ASSERT_EQUAL(spool_writer_finish(writer, &stored, &fixture.err), 0);
-        CU_ASSERT_EQUAL(spool_writer_publish(writer, i < COUNT(uids) ? uids[i] : STUDY_UID,
-                                             i < COUNT(uids) ? ROUTE_KEY : keys[i - COUNT(uids)],
-                                             name, &fixture.err),
+        const char *uid = i < COUNT(uids) ? uids[i] : STUDY_UID;
+        const char *key = i < COUNT(uids) ? ROUTE_KEY : keys[i - COUNT(uids)];
+        CU_ASSERT_EQUAL(spool_publish(fixture.spool, fixture.journal, writer, &stored,
+                                      &fixture_association, &request, uid, key, name,
+                                      &fixture.err),
                         -1);
         spool_writer_free(writer);
     }
@@ -214,8 +215,7 @@ static void test_aborted_leaves_nothing(void)
     struct spool_writer *writer;
     struct instance_request request = fixture_request("1.2.3");
     fixture_open(&fixture);
-    CU_ASSERT_EQUAL_FATAL(spool_writer_new(&writer, fixture.spool, &fixture_association, &request,
-                                           NULL, &fixture.err),
+    CU_ASSERT_EQUAL_FATAL(fixture_begin(&fixture, &writer, &request, NULL),
                           0);
     CU_ASSERT_EQUAL(spool_writer_write(writer, "abc", 3, &fixture.err), 0);
     spool_writer_free(writer);
@@ -253,8 +253,7 @@ static void test_reserve_within_an_instance(void)
     struct instance_request request = fixture_request("1.2.3");
     static uint8_t block[1024 * 1024];
     fixture_open(&fixture);
-    CU_ASSERT_EQUAL_FATAL(spool_writer_new(&writer, fixture.spool, &fixture_association, &request,
-                                           NULL, &fixture.err),
+    CU_ASSERT_EQUAL_FATAL(fixture_begin(&fixture, &writer, &request, NULL),
                           0);
     spool_set_reserve(fixture.spool, UINT64_C(1) << 60);
     int code = 0;

@@ -248,16 +248,13 @@ static void check_round_trip(struct fixture *fixture, const struct part10_header
     char name[STORED_NAME_SIZE];
     const uint32_t tags[] = {0x00080018, 0x00100020, 0x00081010, 0x00080090};
     static char values[4][ATTRIBUTE_VALUE_SIZE];
-    CU_ASSERT_EQUAL_FATAL(spool_writer_new(&writer, fixture->spool, &fixture_association,
-                                           &file->request, "ISO_IR 100", &fixture->err),
-                          0);
+    CU_ASSERT_EQUAL_FATAL(fixture_begin(fixture, &writer, &file->request, "ISO_IR 100"), 0);
     for (size_t at = 0; at < length; at += 5000)
         CU_ASSERT_EQUAL(spool_writer_write(writer, data_set + at,
                                            length - at < 5000 ? length - at : 5000, &fixture->err),
                         0);
     CU_ASSERT_EQUAL(spool_writer_finish(writer, &received, &fixture->err), 0);
-    CU_ASSERT_EQUAL_FATAL(spool_writer_publish(writer, STUDY_UID, ROUTE_KEY, name, &fixture->err),
-                          0);
+    CU_ASSERT_EQUAL_FATAL(fixture_publish(fixture, writer, &received, &file->request, name), 0);
     CU_ASSERT_EQUAL_FATAL(spool_examine(&examined, fixture->spool, name, "ISO_IR 100", &header,
                                         &found, &fixture->err),
                           0);

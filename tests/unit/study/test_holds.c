@@ -9,6 +9,14 @@
 #define HOLD 120000
 #define FAR  INT64_MAX
 
+/* An instance over an association that is open. */
+static int64_t deliver(struct study_holds *holds, uint64_t association_id, int64_t study_id,
+                       int64_t now_ms)
+{
+    study_holds_opened(holds, association_id);
+    return study_holds_delivered(holds, association_id, study_id, now_ms);
+}
+
 static struct study_holds *make_holds(void)
 {
     struct study_holds *holds = NULL;
@@ -45,7 +53,7 @@ static void test_complete_at(void)
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         struct study_holds *holds = make_holds();
         for (size_t d = 0; d < 3 && rows[i].delivered[d].association; d++)
-            study_holds_delivered(holds, rows[i].delivered[d].association,
+            deliver(holds, rows[i].delivered[d].association,
                                   rows[i].delivered[d].study, rows[i].delivered[d].at);
         if (rows[i].ended)
             CU_ASSERT_NOT_EQUAL(study_holds_ended(holds, rows[i].ended), 0);
@@ -63,9 +71,9 @@ static void test_ended(void)
 {
     struct study_holds *holds = make_holds();
     CU_ASSERT_EQUAL(study_holds_ended(holds, 1), 0);
-    study_holds_delivered(holds, 1, 7, 0);
-    study_holds_delivered(holds, 2, 8, 0);
-    study_holds_delivered(holds, 1, 9, 0);
+    deliver(holds, 1, 7, 0);
+    deliver(holds, 2, 8, 0);
+    deliver(holds, 1, 9, 0);
     CU_ASSERT_EQUAL(study_holds_ended(holds, 1), 9);
     CU_ASSERT_EQUAL(study_holds_ended(holds, 1), 0);
     CU_ASSERT_EQUAL(study_holds_ended(holds, 2), 8);
@@ -73,19 +81,33 @@ static void test_ended(void)
     study_holds_free(NULL);
 }
 
+/* What it delivered is looked at a moment later, when it may be gone: nothing would ever end the
+ * hold. */
+static void test_ended_before_its_instance_is_known(void)
+{
+    struct study_holds *holds = make_holds();
+    study_holds_opened(holds, 1);
+    CU_ASSERT_EQUAL(study_holds_ended(holds, 1), 0);
+    CU_ASSERT_EQUAL(study_holds_delivered(holds, 1, 7, 0), 0);
+    CU_ASSERT_EQUAL(study_complete_at(holds, 7, 5000, HOLD, FAR), 5000);
+    study_holds_opened(holds, 2); /* one that delivers nothing holds nothing */
+    CU_ASSERT_EQUAL(study_complete_at(holds, 0, 5000, HOLD, FAR), 5000);
+    study_holds_free(holds);
+}
+
 static void test_beyond_its_room(void)
 {
     struct study_holds *holds = make_holds();
     for (uint64_t association = 1; association <= 1024; association++)
-        study_holds_delivered(holds, association, (int64_t)association, 0);
-    study_holds_delivered(holds, 5000, 5000, 0);
+        deliver(holds, association, (int64_t)association, 0);
+    deliver(holds, 5000, 5000, 0);
     CU_ASSERT_EQUAL(study_complete_at(holds, 1024, 1, HOLD, FAR), HOLD);
     CU_ASSERT_EQUAL(study_complete_at(holds, 5000, 1, HOLD, FAR), 1);
     CU_ASSERT_EQUAL(study_holds_ended(holds, 5000), 0);
     /* Those that are in it still move, and a place that is given back is used again. */
-    study_holds_delivered(holds, 3, 77, 0);
+    deliver(holds, 3, 77, 0);
     CU_ASSERT_EQUAL(study_holds_ended(holds, 3), 77);
-    study_holds_delivered(holds, 5000, 5000, 0);
+    deliver(holds, 5000, 5000, 0);
     CU_ASSERT_EQUAL(study_holds_ended(holds, 5000), 5000);
     study_holds_free(holds);
 }
@@ -101,7 +123,7 @@ static void *send_many(void *context)
     struct sender *sender = context;
     int64_t study = (int64_t)sender->association * 100;
     for (int round = 0; round < 500; round++) {
-        study_holds_delivered(sender->holds, sender->association, study + round % 7, round);
+        deliver(sender->holds, sender->association, study + round % 7, round);
         if (study_complete_at(sender->holds, study + round % 7, round, HOLD, FAR) != round + HOLD)
             sender->wrong = true;
         if (study_holds_ended(sender->holds, sender->association) != study + round % 7)
@@ -128,6 +150,7 @@ static void test_threads(void)
 }
 
 static CU_TestInfo cases[] = {SUITE_CASE(test_complete_at), SUITE_CASE(test_ended),
+                              SUITE_CASE(test_ended_before_its_instance_is_known),
                               SUITE_CASE(test_beyond_its_room), SUITE_CASE(test_threads),
                               CU_TEST_INFO_NULL};
 SUITE_MAIN("study", cases)

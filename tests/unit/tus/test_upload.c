@@ -286,6 +286,135 @@ static void test_bad_settings(void)
     }
 }
 
+/* ---- a way that is remembered from upload to upload ---- */
+
+static void send_by(struct tus_way *way, uint64_t length, const struct fake_step *steps,
+                    enum tus_outcome outcome)
+{
+    struct tus_upload upload;
+    struct http_client client;
+    struct journal journal;
+    unsigned count = 0;
+    while (steps[count].method != NULL)
+        count++;
+    set_up(&upload, &client, &journal, steps);
+    (void)snprintf(upload.url, sizeof upload.url, "%s", URL);
+    upload.way = way;
+    upload.length = length;
+    upload.chunk_size = 8 * MIB;
+    CU_ASSERT_EQUAL(tus_upload_drive(&upload, 0), outcome);
+    check_script("by a way", &client, count);
+    CU_ASSERT_EQUAL(upload.chunk_size, 8 * MIB); /* the configured one stays the caller's */
+}
+
+static void test_chunks_grow_and_are_remembered(void)
+{
+    static const struct fake_step first[] = {HEAD(200, AT(0)),
+                                             PATCH(0, 8388608, 204, AT(8388608)),
+                                             PATCH(8388608, 16777216, 204, AT(25165824)),
+                                             PATCH(25165824, 1048576, 204, AT(26214400)),
+                                             {0}};
+    static const struct fake_step second[] = {
+        HEAD(200, AT(0)), PATCH(0, 26214400, 204, AT(26214400)), {0}};
+    struct tus_way *way = NULL;
+    struct error err;
+    CU_ASSERT_EQUAL_FATAL(tus_way_new(&way, &err), 0);
+    send_by(way, 25 * MIB, first, TUS_DONE);
+    send_by(way, 25 * MIB, second, TUS_DONE); /* 32 MiB pass by now */
+    tus_way_free(way);
+}
+
+static void test_what_was_kept_says_that_it_streams(void)
+{
+    static const struct fake_step steps[] = {HEAD(200, AT(0)),
+                                             BREAK("PATCH", 4 * MIB),
+                                             HEAD(200, AT(1048576)),
+                                             PATCH(1048576, 103809024, 204, AT(104857600)),
+                                             {0}};
+    static const struct fake_step next[] = {
+        HEAD(200, AT(0)), PATCH(0, 104857600, 204, AT(104857600)), {0}};
+    struct tus_way *way = NULL;
+    struct error err;
+    CU_ASSERT_EQUAL_FATAL(tus_way_new(&way, &err), 0);
+    send_by(way, 100 * MIB, steps, TUS_DONE);
+    send_by(way, 100 * MIB, next, TUS_DONE);
+    tus_way_free(way);
+}
+
+/* As libcurl makes of a kept connection that breaks. */
+static void test_what_a_409_finds_was_kept_too(void)
+{
+    static const struct fake_step steps[] = {HEAD(200, AT(0)),
+                                             PATCH(0, 8388608, 409, TUS),
+                                             HEAD(200, AT(1048576)),
+                                             PATCH(1048576, 103809024, 204, AT(104857600)),
+                                             {0}};
+    static const struct fake_step nothing[] = {HEAD(200, AT(0)),
+                                               PATCH(0, 8388608, 409, TUS),
+                                               HEAD(200, AT(0)),
+                                               PATCH(0, 8388608, 204, AT(8388608)),
+                                               {0}};
+    struct tus_way *way = NULL;
+    struct error err;
+    CU_ASSERT_EQUAL_FATAL(tus_way_new(&way, &err), 0);
+    send_by(way, 8 * MIB, nothing, TUS_DONE);
+    tus_way_free(way);
+    CU_ASSERT_EQUAL_FATAL(tus_way_new(&way, &err), 0);
+    send_by(way, 100 * MIB, steps, TUS_DONE);
+    tus_way_free(way);
+}
+
+static void test_a_refused_size_is_not_tried_by_the_next_upload(void)
+{
+    static const struct fake_step first[] = {HEAD(200, AT(0)),
+                                             PATCH(0, 8388608, 204, AT(8388608)),
+                                             PATCH(8388608, 16777216, 413, ""),
+                                             HEAD(200, AT(8388608)),
+                                             PATCH(8388608, 8388608, 204, AT(16777216)),
+                                             PATCH(16777216, 8388608, 204, AT(25165824)),
+                                             {0}};
+    static const struct fake_step second[] = {HEAD(200, AT(0)),
+                                              PATCH(0, 8388608, 204, AT(8388608)),
+                                              PATCH(8388608, 8388608, 204, AT(16777216)),
+                                              {0}};
+    struct tus_way *way = NULL;
+    struct error err;
+    CU_ASSERT_EQUAL_FATAL(tus_way_new(&way, &err), 0);
+    send_by(way, 24 * MIB, first, TUS_DONE);
+    send_by(way, 16 * MIB, second, TUS_DONE);
+    tus_way_free(way);
+}
+
+/* Turned away at the door, or not there at all: no word about the size. */
+static void test_only_what_was_sent_is_lost(void)
+{
+    static const struct fake_step doors[][5] = {
+        {HEAD(200, AT(0)), PATCH(0, 8388608, 423, TUS), HEAD(200, AT(0)),
+         PATCH(0, 8388608, 204, AT(8388608))},
+        {HEAD(200, AT(0)), PATCH(0, 8388608, 429, TUS), HEAD(200, AT(0)),
+         PATCH(0, 8388608, 204, AT(8388608))},
+        {HEAD(200, AT(0)), AWAY("PATCH", HTTP_UNREACHABLE), HEAD(200, AT(0)),
+         PATCH(0, 8388608, 204, AT(8388608))},
+        {HEAD(200, AT(0)), PATCH(0, 8388608, 504, ""), HEAD(200, AT(0)),
+         PATCH(0, 2097152, 204, AT(2097152))},
+    };
+    for (size_t i = 0; i < COUNT(doors); i++) {
+        struct tus_way *way = NULL;
+        struct error err;
+        bool lost = i == 3;
+        static const struct fake_step rest[] = {PATCH(2097152, 4194304, 204, AT(6291456)),
+                                                PATCH(6291456, 2097152, 204, AT(8388608)),
+                                                {0}};
+        struct fake_step steps[8] = {{0}};
+        memcpy(steps, doors[i], 4 * sizeof *steps);
+        if (lost)
+            memcpy(steps + 4, rest, sizeof rest);
+        CU_ASSERT_EQUAL_FATAL(tus_way_new(&way, &err), 0);
+        send_by(way, 8 * MIB, steps, TUS_DONE);
+        tus_way_free(way);
+    }
+}
+
 /* ---- the calls that stand alone ---- */
 
 static void test_is_complete(void)
@@ -359,6 +488,11 @@ static CU_TestInfo cases[] = {SUITE_CASE(test_scripts),
                               SUITE_CASE(test_cancelled_in_a_request),
                               SUITE_CASE(test_cancelled_between_requests),
                               SUITE_CASE(test_bad_settings),
+                              SUITE_CASE(test_chunks_grow_and_are_remembered),
+                              SUITE_CASE(test_what_was_kept_says_that_it_streams),
+                              SUITE_CASE(test_what_a_409_finds_was_kept_too),
+                              SUITE_CASE(test_a_refused_size_is_not_tried_by_the_next_upload),
+                              SUITE_CASE(test_only_what_was_sent_is_lost),
                               SUITE_CASE(test_is_complete),
                               SUITE_CASE(test_terminate),
                               CU_TEST_INFO_NULL};

@@ -1,7 +1,7 @@
 /* The sandbox's record of requests. A line is one write(2) to a file opened for appending, so that
  * lines of several connections never mix. A full disk is logged, and stops nothing.
  */
-#include "journal.h"
+#include "transcript.h"
 
 #include "aurabridge/clock.h"
 #include "aurabridge/fs.h"
@@ -15,26 +15,26 @@
 #include <string.h>
 #include <unistd.h>
 
-int journal_open(struct journal *journal, const char *directory, struct error *err)
+int transcript_open(struct transcript *transcript, const char *directory, struct error *err)
 {
     char path[FS_PATH_MAX];
-    journal->fd = -1;
+    transcript->fd = -1;
     if (fs_join(path, directory, "requests.jsonl", err) != 0)
         return -1;
-    journal->fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
-    if (journal->fd < 0)
+    transcript->fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+    if (transcript->fd < 0)
         return error_errno(err, errno, "opening %s", path);
     return 0;
 }
 
-void journal_close(struct journal *journal)
+void transcript_close(struct transcript *transcript)
 {
-    if (journal->fd >= 0 && close(journal->fd) != 0)
+    if (transcript->fd >= 0 && close(transcript->fd) != 0)
         log_warning("sandbox", "closing requests.jsonl: %s", strerror(errno));
-    journal->fd = -1;
+    transcript->fd = -1;
 }
 
-static struct json *line_of(const struct journal_entry *entry)
+static struct json *line_of(const struct transcript_entry *entry)
 {
     char time[CLOCK_RFC3339_SIZE];
     clock_format_rfc3339(time, entry->wall_ms);
@@ -53,7 +53,7 @@ static struct json *line_of(const struct journal_entry *entry)
     return line;
 }
 
-void journal_write(struct journal *journal, const struct journal_entry *entry)
+void transcript_write(struct transcript *transcript, const struct transcript_entry *entry)
 {
     struct json *line = line_of(entry);
     char *text = line ? json_print(line) : NULL;
@@ -62,7 +62,7 @@ void journal_write(struct journal *journal, const struct journal_entry *entry)
     buffer_init(&bytes, 8192);
     if (!text || buffer_append_text(&bytes, text) != 0 || buffer_append_text(&bytes, "\n") != 0)
         log_warning("sandbox", "a request is missing in requests.jsonl: memory is short");
-    else if (fs_write_all(journal->fd, bytes.data, bytes.length, &err) != 0)
+    else if (fs_write_all(transcript->fd, bytes.data, bytes.length, &err) != 0)
         log_warning("sandbox", "a request is missing in requests.jsonl: %s", err.text);
     buffer_free(&bytes);
     free(text);

@@ -1,20 +1,20 @@
 /* <directory>/requests.jsonl: every request as one line of JSON, so that tests can count calls. */
-#ifndef SANDBOX_JOURNAL_H
-#define SANDBOX_JOURNAL_H
+#ifndef SANDBOX_TRANSCRIPT_H
+#define SANDBOX_TRANSCRIPT_H
 
 #include "aurabridge/error.h"
 
 #include <stdint.h>
 
-struct journal {
+struct transcript {
     int fd;
 };
 
 /* Opens the file for appending, making it when absent. */
-int journal_open(struct journal *journal, const char *directory, struct error *err);
-void journal_close(struct journal *journal);
+int transcript_open(struct transcript *transcript, const char *directory, struct error *err);
+void transcript_close(struct transcript *transcript);
 
-struct journal_entry {
+struct transcript_entry {
     int64_t wall_ms;
     const char *method, *path; /* the path without its query */
     unsigned status;           /* 0: closed without an answer */
@@ -23,6 +23,6 @@ struct journal_entry {
 };
 
 /* Appends one line in one write. Holds no header and no body, hence no token. Thread-safe. */
-void journal_write(struct journal *journal, const struct journal_entry *entry);
+void transcript_write(struct transcript *transcript, const struct transcript_entry *entry);
 
 #endif

@@ -1,0 +1,177 @@
+#!/usr/bin/env bats
+# How uploads use the line: chunks, connections, a bandwidth limit, what is urgent, and what the
+# status says. The whole bridge with the sandbox's API and the Tus project's own server.
+
+bats_require_minimum_version 1.5.0
+load world.bash
+
+setup_file() { "$AURABRIDGE_SUPPORT/npm_install.sh"; }
+
+setup() {
+    world_setup
+    mkdir "$WORLD/store"
+    : >"$WORLD/tus.log"
+}
+
+teardown() { world_teardown; }
+
+# make_study FOLDER MEGABYTES: one study, of random bytes.
+make_study() {
+    python3 "$AURABRIDGE_SUPPORT/make_instances.py" "$WORLD/$1" 1 $(($2 * 1000000)) >/dev/null
+    python3 -c 'import os, sys
+with open(sys.argv[1], "r+b") as file:
+    file.seek(-int(sys.argv[2]), 2)
+    file.write(os.urandom(int(sys.argv[2])))' "$(echo "$WORLD/$1"/*.dcm)" $(($2 * 1000000))
+}
+
+tus_start() {
+    node "$AURABRIDGE_SUPPORT/tus_server.mjs" --folder "$WORLD/store" "$@" >"$WORLD/tus.log" 2>&1 3>&- &
+    EXTRA_PIDS="${EXTRA_PIDS:-} $!"
+    wait_until 20 grep -q '^listening' "$WORLD/tus.log"
+    TUS_URL=$(sed -n 's/^listening //p' "$WORLD/tus.log")
+}
+
+# relay NAME URL: the same URL, through a relay that counts connections in NAME.log.
+relay() {
+    local port
+    port=$(echo "$2" | sed 's|.*127.0.0.1:\([0-9]*\)/.*|\1|')
+    python3 "$AURABRIDGE_SUPPORT/counting_relay.py" "$port" >"$WORLD/$1.log" 2>&1 3>&- &
+    EXTRA_PIDS="${EXTRA_PIDS:-} $!"
+    wait_until 20 grep -q '^listening' "$WORLD/$1.log"
+    RELAYED=$(echo "$2" | sed "s|:$port/|:$(sed -n 's/^listening //p' "$WORLD/$1.log")/|")
+}
+
+bridge_up() { bridge_start --set upload.compression=store "$@"; }
+
+status_query() { bridge status --json | jq -r ".destinations[0] | $1"; }
+status_is() { [ "$(status_query "$1")" = "$2" ]; }
+
+# limit RATE: in the file, for a reload to find.
+limit() {
+    config_write
+    sed -i "s|^upload:|upload:\n  limit: [{rate: $1}]|" "$WORLD/aurabridge.yaml"
+}
+sent_before_acknowledged() {
+    [ "$(studies_query '.studies[0] | .upload_sent > .upload_offset')" = true ]
+}
+
+@test "chunks grow, and one connection each way serves all studies" {
+    tus_start
+    relay tus-relay "$TUS_URL"
+    sandbox_start --tus-endpoint "$RELAYED"
+    relay api-relay "$SANDBOX_URL"
+    SANDBOX_URL=$RELAYED
+    bridge_up --set upload.workers=1 --set upload.chunk_size=1MiB
+    for study in 1 2 3; do make_study "in$study" 10; done
+    for study in 1 2 3; do
+        raw_send "$WORLD/in$study"/*.dcm
+        wait_until 30 studies_are completed "$study"
+    done
+    # 1, 2, 4 MiB and the rest; then 8 MiB and the rest; then all at once.
+    [ "$(grep '^PATCH 204' "$WORLD/tus.log" | tr -dc '0-9\n' | sed 's/^204//' | xargs)" = \
+        "0 1048576 3145728 7340032 0 8388608 0" ]
+    [ "$(grep -c connection "$WORLD/tus-relay.log")" = 1 ]
+    [ "$(grep -c connection "$WORLD/api-relay.log")" = 1 ]
+}
+
+@test "a size that was refused is refused once, not to each study" {
+    tus_start --refuse-above 6000000
+    sandbox_start --tus-endpoint "$TUS_URL"
+    bridge_up --set upload.workers=1
+    for study in 1 2; do make_study "in$study" 12; done
+    for study in 1 2; do
+        raw_send "$WORLD/in$study"/*.dcm
+        wait_until 30 studies_are completed "$study"
+    done
+    [ "$(grep -c '^PATCH 413' "$WORLD/tus.log")" = 1 ]
+}
+
+@test "a limit holds, the status says bytes and what has left, and a reload ends it in a running PATCH" {
+    tus_start
+    sandbox_start --tus-endpoint "$TUS_URL"
+    limit 1Mbit/s
+    bridge_up --set upload.chunk_size=64MiB
+    make_study in 20 # three minutes at that rate
+    raw_send "$WORLD"/in/*.dcm
+    wait_until 30 status_is .brake bytes
+    [ "$(status_query .bytes_per_second_limit)" = 125000 ]
+    wait_until 30 sent_before_acknowledged
+    bridge studies | grep '% sent, 0% acknowledged'
+    local before after
+    before=$(status_query .bytes_sent)
+    sleep 3 # what is measured: bytes over some time
+    after=$(status_query .bytes_sent)
+    echo "$((after - before)) bytes in 3 s at 125000 a second"
+    [ $((after - before)) -ge 250000 ] && [ $((after - before)) -le 900000 ]
+    bridge status | grep -q 'of 1 Mbit/s'
+    config_write
+    kill -HUP "$BRIDGE_PID"
+    wait_until 15 studies_are completed 1
+    [ "$(grep -c '^PATCH' "$WORLD/tus.log")" = 1 ]
+    status_is .brake none
+    [ "$(status_query .bytes_per_second_limit)" = null ]
+}
+
+@test "an urgent study waits for no large one; one that waits for its share of the line hears cancel and SIGTERM" {
+    tus_start
+    sandbox_start --tus-endpoint "$TUS_URL"
+    limit 2Mbit/s
+    cat >>"$WORLD/ae-titles.yaml" <<YAML
+- {name: emergency, called: CLINIC_A, destination: main, priority: urgent}
+YAML
+    bridge_up --set upload.workers=1
+    make_study large 30 # two minutes
+    make_study small 1
+    make_study other 1
+    raw_send "$WORLD"/large/*.dcm
+    wait_until 30 sent_before_acknowledged
+    raw_send "$WORLD"/other/*.dcm
+    raw_send --called CLINIC_A "$WORLD"/small/*.dcm
+    wait_until 30 studies_are completed 1
+    [ "$(studies_query '.studies[] | select(.state == "completed") | .entry')" = emergency ]
+    [ "$(studies_query '.studies[] | select(.entry == "emergency") | .priority')" = urgent ]
+    studies_are uploading 1
+    studies_are ready 1
+    [ "$(status_query .studies_waiting)" = 1 ]
+    bridge cancel S1
+    wait_until 20 studies_are cancelled 1
+    wait_until 20 studies_are completed 2
+    bridge retry S1
+    wait_until 30 sent_before_acknowledged
+    local before=$SECONDS
+    bridge_stop
+    [ $((SECONDS - before)) -le 8 ]
+    grep -q 'serve: stopped' "$WORLD/bridge.log"
+}
+
+@test "the status says calls when the rate limits are what is waited for, and away when it is" {
+    tus_start
+    sandbox_start --tus-endpoint "$TUS_URL"
+    bridge_up --set 'destinations.main.limits.lifecycle=4'
+    for study in 1 2; do
+        make_study "in$study" 1
+        raw_send "$WORLD/in$study"/*.dcm
+    done
+    wait_until 30 status_is .brake calls
+    [ "$(status_query .calls_limit)" = 4 ]
+    [ "$(status_query .calls_left)" = 0 ]
+    [ "$(status_query .next_call_in_s)" -ge 1 ] && [ "$(status_query .next_call_in_s)" -le 61 ]
+    [ "$(status_query .waiting_for_calls)" -ge 1 ]
+    bridge status --metrics | grep -q '^aurabridge_brake{destination="main",brake="calls"} 1$'
+    bridge status --metrics | grep -q '^aurabridge_calls_left{destination="main"} 0$'
+    bridge status | grep -q 'rate limits'
+    bridge_stop
+    run ! bridge status
+    [[ "$output" == *"no bridge runs"* ]]
+    sandbox_stop
+    bridge_up
+    wait_until 30 status_is .brake away
+    [[ "$(status_query .reason)" == *"127.0.0.1"* ]]
+    bridge status --metrics | grep -q '^aurabridge_brake{destination="main",brake="away"} 1$'
+    # The worker for urgent studies, which has none, keeps the others from no probe.
+    local before=$SECONDS
+    sandbox_start --tus-endpoint "$TUS_URL"
+    wait_until 15 studies_are completed 2
+    echo "after $((SECONDS - before)) s"
+    [ "$(sandbox_count '"/api/auth/exchange"')" -ge 1 ]
+}
