@@ -76,8 +76,9 @@ struct journal_entry {
 #define JOURNAL_COMMIT_ROOM (JOURNAL_RECORD_MAX + 2 * 4096)
 
 /* Appends a piece of the file, of two parts (either may be empty); nothing is durable yet. Returns
- * 0, JOURNAL_FULL, JOURNAL_BROKEN, JOURNAL_SPILL (the piece is too large, the writer has all extents
- * that it can have, or slow senders have so much room that others would have none) or -1. */
+ * 0, JOURNAL_FULL, JOURNAL_BROKEN, JOURNAL_SPILL (the piece is too large, the writer has all
+ * extents that it can have, or slow senders have so much room that others would have none) or -1.
+ */
 int journal_append(struct journal *journal, struct journal_writer *writer, const void *head,
                    size_t head_length, const void *bytes, size_t length, struct error *err);
 

@@ -77,8 +77,8 @@ int spool_check_directory(const char *directory, uint64_t reserve, struct error 
 
 /* ---- instances ---- */
 
-/* Starts an instance: its Part 10 header, then its bytes, go to the journal, and when it grows large
- * to a file of its own. Returns 0, SPOOL_FULL or -1. */
+/* Starts an instance: its Part 10 header, then its bytes, go to the journal, and when it grows
+ * large to a file of its own. Returns 0, SPOOL_FULL or -1. */
 int spool_writer_new(struct spool_writer **out, struct spool *spool, struct journal *journal,
                      const struct association *association, const struct instance_request *request,
                      const char *default_character_set, struct error *err);
@@ -121,6 +121,9 @@ bool spool_name_is_of(const char *name, const char *sop_instance_uid);
 
 /* Whether a published file is there with `size` bytes. */
 bool spool_has(const struct spool *spool, const char *name, uint64_t size);
+/* Whether it is, and is this SOP instance's: a damaged ledger may name another's. */
+bool spool_has_instance(const struct spool *spool, const char *name, uint64_t size,
+                        const char *sop_instance_uid);
 /* Whether it is there, with whatever size. */
 bool spool_has_any(const struct spool *spool, const char *name);
 

@@ -269,8 +269,8 @@ static int run(struct order *order, struct error *err)
     for (size_t i = 0; name && i < sizeof commands / sizeof *commands; i++) {
         if (strcmp(commands[i].name, name) != 0)
             continue;
-        /* What was acknowledged is shown, and meant. Where the disk does not let it, it is not lost:
-         * the log says why. */
+        /* What was acknowledged is shown, and meant. Where the disk does not let it, it is not
+         * lost: the log says why. */
         if (order->target->bridge)
             (void)bridge_settle(order->target->bridge, NULL);
         if (find_study(order, commands[i].needs_study, err) != 0)

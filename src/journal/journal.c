@@ -94,8 +94,7 @@ int journal_open(struct journal **out, const struct journal_options *options, st
     journal->capacity = options->segments;
     init_waiting(journal);
     journal->segments = calloc(journal->capacity, sizeof *journal->segments);
-    int length =
-        snprintf(journal->directory, sizeof journal->directory, "%s", options->directory);
+    int length = snprintf(journal->directory, sizeof journal->directory, "%s", options->directory);
     int failed = journal->segments && length < FS_PATH_MAX
                      ? 0
                      : error_set(err, "no memory for the journal, or its path is too long");

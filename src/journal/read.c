@@ -158,11 +158,9 @@ int journal_replay(struct journal *journal, uint64_t settled,
                    int (*visit)(void *context, const struct journal_place *place), void *context,
                    struct error *err)
 {
-    struct scan scan = {.settled = settled,
-                        .record = malloc(sizeof *scan.record),
-                        .block = malloc(SCAN_SIZE)};
-    int result = scan.record && scan.block ? 0
-                                           : error_set(err, "no memory to replay the journal");
+    struct scan scan = {
+        .settled = settled, .record = malloc(sizeof *scan.record), .block = malloc(SCAN_SIZE)};
+    int result = scan.record && scan.block ? 0 : error_set(err, "no memory to replay the journal");
     for (size_t i = 0; result == 0 && i < journal->count; i++)
         if (journal->segments[i].state == SEGMENT_FULL)
             result = scan_segment(&scan, &journal->segments[i], err);

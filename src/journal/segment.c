@@ -1,6 +1,6 @@
 /* A segment's file: a header of one page, then pieces and records. Guarantees that a record of the
- * segment's earlier lives is none of this one: each life has a nonce of its own, which stands in the
- * header. */
+ * segment's earlier lives is none of this one: each life has a nonce of its own, which stands in
+ * the header. */
 #include "segments.h"
 
 #include "aurabridge/identifier.h"

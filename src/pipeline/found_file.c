@@ -39,27 +39,33 @@ struct survey {
         missing; /* an identical one whose file is not there; instance_id 0: none */
 };
 
+static bool has_file(const struct bridge *bridge, const struct ledger_version *version,
+                     const struct ledger_arrival *arrival)
+{
+    return spool_has_instance(bridge->spool, version->file_name, version->file_size,
+                              arrival->request->sop_instance_uid);
+}
+
 /* What was let go is as if it had never come, but says what a file of that time is: left over when
  * a removal failed, or was undone by a power loss. A cancelled or failed study keeps its
  * files. */
 static void note_let_go(struct survey *survey, const struct bridge *bridge,
-                        const struct ledger_version *version, int64_t came_ms)
+                        const struct ledger_version *version, const struct ledger_arrival *arrival)
 {
     if (!version->is_identical)
         return;
     bool keeps_file = (version->state == STUDY_CANCELLED || version->state == STUDY_FAILED) &&
                       version->disposition == INSTANCE_STORED;
-    if (keeps_file && !spool_has(bridge->spool, version->file_name, version->file_size))
+    if (keeps_file && !has_file(bridge, version, arrival))
         survey->missing = *version;
-    else if (came_ms <= version->let_go_ms)
+    else if (arrival->received_ms <= version->let_go_ms)
         survey->was_let_go = true;
 }
 
 static void note(struct survey *survey, const struct bridge *bridge,
-                 const struct ledger_version *version)
+                 const struct ledger_version *version, const struct ledger_arrival *arrival)
 {
-    bool stands = version->state == STUDY_COMPLETED ||
-                  spool_has(bridge->spool, version->file_name, version->file_size);
+    bool stands = version->state == STUDY_COMPLETED || has_file(bridge, version, arrival);
     survey->any = true;
     survey->stands = survey->stands || stands;
     if (!version->is_identical)
@@ -81,9 +87,9 @@ static int look_at_versions(struct survey *survey, struct bridge *bridge,
                                          err)) == 0) {
         survey->is_named = survey->is_named || strcmp(version.file_name, arrival->file_name) == 0;
         if (version.is_let_go)
-            note_let_go(survey, bridge, &version, arrival->received_ms);
+            note_let_go(survey, bridge, &version, arrival);
         else
-            note(survey, bridge, &version);
+            note(survey, bridge, &version, arrival);
     }
     return failed == LEDGER_NOT_FOUND ? 0 : failed;
 }

@@ -37,7 +37,8 @@ int mend_by_resend(bool *is_needed, struct bridge *bridge,
 {
     *is_needed = outcome->kind == ARRIVAL_STORED;
     if (outcome->resent_id == 0 ||
-        spool_has(bridge->spool, outcome->resent_file, outcome->resent_size))
+        spool_has_instance(bridge->spool, outcome->resent_file, outcome->resent_size,
+                           arrival->request->sop_instance_uid))
         return 0;
     const struct mended_row row = {.study_id = outcome->study_id,
                                    .instance_id = outcome->resent_id,

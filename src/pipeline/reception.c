@@ -69,9 +69,9 @@ static int begin(void *context, struct instance **out, const struct association 
     struct error err;
     int failed = ledger_is_sound(instance->bridge->ledger, &err);
     if (!failed)
-        failed = spool_writer_new(&instance->writer, instance->bridge->spool,
-                                  instance->bridge->journal, association, request,
-                                  charset[0] ? charset : NULL, &err);
+        failed =
+            spool_writer_new(&instance->writer, instance->bridge->spool, instance->bridge->journal,
+                             association, request, charset[0] ? charset : NULL, &err);
     if (failed) {
         refuse_for_disk(instance, answer, failed, &err);
         free_instance(instance);

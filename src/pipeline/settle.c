@@ -10,14 +10,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define BATCH       64
+#define BATCH 64
 
 /* Bulk is cheap, and so is a disk that others are not waiting for: an instance waits until nobody
  * sends for a moment, but not long. */
-#define QUIET_MS  50
-#define PATIENCE_MS 1000
+#define QUIET_MS       50
+#define PATIENCE_MS    1000
 #define FAULT_DELAY_MS 5000
-#define STRAGGLER_MS 5
+#define STRAGGLER_MS   5
 
 struct settler {
     pthread_mutex_t lock;
@@ -95,8 +95,9 @@ static int place_files(struct bridge *bridge, struct error *err)
         if (failed)
             return failed;
         if (!is_whole)
-            return error_set(err, "the bytes of instance %s in the journal are not those received: "
-                                  "the disk or the memory of this machine is damaged",
+            return error_set(err,
+                             "the bytes of instance %s in the journal are not those received: "
+                             "the disk or the memory of this machine is damaged",
                              settler->record.request.sop_instance_uid);
     }
     return spool_sync(bridge->spool, err);
@@ -127,8 +128,8 @@ static void follow_up(struct bridge *bridge, const struct ledger_arrival *arriva
         remove_unneeded(bridge, "resent", arrival->file_name);
     if (outcome->superseded_file[0])
         remove_unneeded(bridge, "superseded", outcome->superseded_file);
-    int64_t left = study_holds_delivered(bridge->holds, arrival->association->id,
-                                         outcome->study_id, clock_monotonic_ms(bridge->clock));
+    int64_t left = study_holds_delivered(bridge->holds, arrival->association->id, outcome->study_id,
+                                         clock_monotonic_ms(bridge->clock));
     if (left != 0)
         assembler_unhold(bridge, left);
     if (outcome->study_opened)
@@ -219,9 +220,8 @@ void *settle_run(void *context)
         struct error err;
         bool any;
         journal_backlog(bridge->journal, &backlog);
-        int64_t wait = backlog.bytes == 0
-                           ? FAULT_DELAY_MS
-                           : patience(&backlog, clock_monotonic_ms(clock_system()));
+        int64_t wait = backlog.bytes == 0 ? FAULT_DELAY_MS
+                                          : patience(&backlog, clock_monotonic_ms(clock_system()));
         if (wait > 0) {
             journal_wait(bridge->journal, wait);
         } else if (settle_some(bridge, &any, &err) != 0) {

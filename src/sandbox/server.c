@@ -1,6 +1,7 @@
 /* The sandbox's HTTP side, and the only place that knows libmicrohttpd: requests come in, are
- * counted, meet their fault, find their row in the table of calls, and are answered and transcribed.
- * A refused body is read to its end, so that the answer is never lost to a connection reset.
+ * counted, meet their fault, find their row in the table of calls, and are answered and
+ * transcribed. A refused body is read to its end, so that the answer is never lost to a connection
+ * reset.
  */
 #include "server.h"
 
@@ -52,11 +53,11 @@ static void *call_open(void *context, const char *target, struct MHD_Connection 
 static void write_transcript(struct call *call, unsigned status)
 {
     struct transcript_entry entry = {.wall_ms = sandbox_wall_ms(call->sandbox),
-                                  .method = call->method,
-                                  .path = call->path,
-                                  .status = status,
-                                  .upload_id = call->upload_id,
-                                  .body_bytes = call->received};
+                                     .method = call->method,
+                                     .path = call->path,
+                                     .status = status,
+                                     .upload_id = call->upload_id,
+                                     .body_bytes = call->received};
     if (!call->transcribed && call->begun)
         transcript_write(&call->sandbox->transcript, &entry);
     call->transcribed = true;

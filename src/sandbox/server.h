@@ -5,8 +5,8 @@
 #include "auth.h"
 #include "call.h"
 #include "faults.h"
-#include "transcript.h"
 #include "rate_limits.h"
+#include "transcript.h"
 #include "tus_files.h"
 #include "uploads.h"
 

@@ -36,8 +36,8 @@ static int try_arrival(struct arrival *arrival)
     if (arrival->part_path)
         return rename(arrival->part_path, arrival->final_path);
     /* One that stands there is of this instance, from before a crash, and may be torn. */
-    arrival->fd = open(arrival->final_path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW,
-                       0600);
+    arrival->fd =
+        open(arrival->final_path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
     return arrival->fd < 0 ? -1 : 0;
 }
 
@@ -63,8 +63,8 @@ static int copy_out(struct spool *spool, struct journal *journal,
 {
     errno = 0;
     int errnum = 0;
-    int result = journal_copy(journal, record->extents, record->extent_count, arrival->fd, crc32,
-                              err);
+    int result =
+        journal_copy(journal, record->extents, record->extent_count, arrival->fd, crc32, err);
     if (result != 0)
         errnum = errno;
     if (close(arrival->fd) != 0 && result == 0) {
@@ -110,9 +110,8 @@ int spool_place(struct spool *spool, struct journal *journal, const struct journ
         arrival.part_path = part_path;
     }
     int result = arrive(spool, &arrival, err);
-    return result == 0 && arrival.fd >= 0
-               ? copy_out(spool, journal, record, &arrival, crc32, err)
-               : result;
+    return result == 0 && arrival.fd >= 0 ? copy_out(spool, journal, record, &arrival, crc32, err)
+                                          : result;
 }
 
 int spool_sync(struct spool *spool, struct error *err)

@@ -39,6 +39,12 @@ bool spool_has(const struct spool *spool, const char *name, uint64_t size)
     return look_at(&status, spool, name) && (uint64_t)status.st_size == size;
 }
 
+bool spool_has_instance(const struct spool *spool, const char *name, uint64_t size,
+                        const char *sop_instance_uid)
+{
+    return spool_name_is_of(name, sop_instance_uid) && spool_has(spool, name, size);
+}
+
 bool spool_has_any(const struct spool *spool, const char *name)
 {
     struct stat status;

@@ -5,8 +5,8 @@
  */
 #include "writer.h"
 
-#include "place.h"
 #include "name.h"
+#include "place.h"
 
 #include "aurabridge/identifier.h"
 

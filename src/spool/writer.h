@@ -10,7 +10,7 @@
 
 #define WRITER_BUFFER_SIZE ((size_t)128 * 1024)
 
-#define PART_NAME_SIZE     40
+#define PART_NAME_SIZE 40
 
 enum writer_state { WRITER_OPEN, WRITER_FINISHED, WRITER_ENDED };
 
@@ -31,7 +31,8 @@ struct spool_writer {
     uint64_t data_set_offset;
     uint64_t space_check_at; /* file size at which the reserve is looked at again */
     size_t buffered;
-    /* WRITER_BUFFER_SIZE and JOURNAL_COMMIT_ROOM; last, so that making a writer does not touch it */
+    /* WRITER_BUFFER_SIZE and JOURNAL_COMMIT_ROOM; last, so that making a writer does not touch it
+     */
     uint8_t buffer[];
 };
 

@@ -168,8 +168,8 @@ static ssize_t pwritev_counted(int fd, const struct iovec *pieces, int count, of
     recorder_lock();
     for (int i = 0; i < count && done < part; i++) {
         size_t wanted = part - done < pieces[i].iov_len ? part - done : pieces[i].iov_len;
-        ssize_t written = (ssize_t)syscall(SYS_pwrite64, fd, pieces[i].iov_base, wanted,
-                                           offset + (off_t)done);
+        ssize_t written =
+            (ssize_t)syscall(SYS_pwrite64, fd, pieces[i].iov_base, wanted, offset + (off_t)done);
         if (written < 0)
             break;
         record_written(fd, offset + (long long)done, pieces[i].iov_base, (size_t)written);

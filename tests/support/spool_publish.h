@@ -6,6 +6,7 @@
 #include "aurabridge/journal.h"
 #include "aurabridge/spool.h"
 
+#include <pthread.h>
 #include <stdio.h>
 
 /* A small journal in the spool's directory that takes commits. Returns 0 or -1. */
@@ -22,8 +23,8 @@ static inline int spool_publish_open(struct journal **out, const struct spool *s
     return 0;
 }
 
-static inline int spool_publish_settle(struct spool *spool, struct journal *journal,
-                                       struct error *err)
+static inline int spool_publish_settle_alone(struct spool *spool, struct journal *journal,
+                                             struct error *err)
 {
     static struct journal_record record;
     struct journal_place place;
@@ -42,6 +43,24 @@ static inline int spool_publish_settle(struct spool *spool, struct journal *jour
             return code;
         journal_settle(journal, through);
     }
+}
+
+/* One at a time, as in the bridge, until everything that was committed before is in its place. */
+static inline int spool_publish_settle(struct spool *spool, struct journal *journal,
+                                       struct error *err)
+{
+    static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+    struct journal_backlog backlog;
+    journal_backlog(journal, &backlog);
+    uint64_t wanted = backlog.last;
+    int code = 0;
+    while (code == 0 && backlog.bytes > 0 && backlog.settled < wanted) {
+        (void)pthread_mutex_lock(&lock);
+        code = spool_publish_settle_alone(spool, journal, err);
+        (void)pthread_mutex_unlock(&lock);
+        journal_backlog(journal, &backlog);
+    }
+    return code;
 }
 
 /* Returns 0, SPOOL_FULL or -1. */

@@ -63,8 +63,8 @@ static int settle_all(void *context, struct error *err)
 
 static const struct {
     size_t length, piece;
-} shapes[] = {{1, 4096},      {511, 4096},    {512, 512},        {4096, 4096},   {4097, 4096},
-              {20000, 65536}, {65536, 65536}, {131072, 100000},  {300001, 7001}, {0, 4096},
+} shapes[] = {{1, 4096},      {511, 4096},    {512, 512},       {4096, 4096},   {4097, 4096},
+              {20000, 65536}, {65536, 65536}, {131072, 100000}, {300001, 7001}, {0, 4096},
               {3, 1},         {5000, 4999},   {200000, 131072}};
 #define SHAPES (sizeof shapes / sizeof *shapes)
 
@@ -120,8 +120,8 @@ static void test_record_keeps_everything(void)
     CU_ASSERT_EQUAL(is->max_wait_ms, INT64_C(1) << 41);
     CU_ASSERT_EQUAL(is->changed_duplicate, 2);
     CU_ASSERT_EQUAL(is->priority, 1);
-    CU_ASSERT_EQUAL(
-        memcmp(is->stored->data_set_sha256, was->stored->data_set_sha256, SHA256_SIZE), 0);
+    CU_ASSERT_EQUAL(memcmp(is->stored->data_set_sha256, was->stored->data_set_sha256, SHA256_SIZE),
+                    0);
     CU_ASSERT_EQUAL(is->stored->file_crc32, was->stored->file_crc32);
     CU_ASSERT_EQUAL(is->stored->file_size, 100);
     CU_ASSERT_EQUAL(is->stored->data_set_offset, 3);
@@ -129,9 +129,8 @@ static void test_record_keeps_everything(void)
     CU_ASSERT_EQUAL(is->stored->ending.tag, 0x7FE00010);
     CU_ASSERT_EQUAL(is->stored->ending.missing, UINT64_C(1) << 40);
     CU_ASSERT_EQUAL(is->stored->ending.offset, 9);
-    CU_ASSERT_EQUAL(memcmp(is->stored->attributes, was->stored->attributes,
-                           sizeof(struct attributes)),
-                    0);
+    CU_ASSERT_EQUAL(
+        memcmp(is->stored->attributes, was->stored->attributes, sizeof(struct attributes)), 0);
     journal_bench_close(&bench);
 }
 
@@ -345,12 +344,14 @@ static void test_full_journal_says_why(void)
     journal_bench_close(&bench);
 }
 
+#define PIECE 250000 /* four to a segment */
+
 /* Slow senders must not take the room of all others. */
 static void test_slow_senders_leave_room(void)
 {
     struct journal_bench bench;
-    struct journal_writer slow[8] = {{0}};
-    uint8_t *piece = calloc(1, 500000);
+    struct journal_writer slow[16] = {{0}};
+    uint8_t *piece = calloc(1, PIECE);
     unsigned took = 0;
     journal_bench_open(&bench, 4);
     bench.options.make_room = settle_all;
@@ -359,18 +360,18 @@ static void test_slow_senders_leave_room(void)
     journal_bench_start(&bench);
     journal_resume(bench.journal, 0);
     int code = 0;
-    for (unsigned i = 0; i < 8 && code == 0; i++) {
-        code = journal_append(bench.journal, &slow[i], piece, 500000, NULL, 0, &bench.err);
+    for (unsigned i = 0; i < 16 && code == 0; i++) {
+        code = journal_append(bench.journal, &slow[i], piece, PIECE, NULL, 0, &bench.err);
         took += code == 0;
     }
     CU_ASSERT_EQUAL(code, JOURNAL_SPILL);
-    CU_ASSERT_TRUE(took >= 4);
+    CU_ASSERT_TRUE(took >= 8);
     for (unsigned i = 1; i <= 40; i++)
         CU_ASSERT_EQUAL_FATAL(journal_bench_commit(&bench, i, 100000, 131072), 0);
-    for (unsigned i = 0; i < 8; i++)
+    for (unsigned i = 0; i < 16; i++)
         journal_abort(bench.journal, &slow[i]);
     CU_ASSERT_EQUAL(settle_all(&bench, NULL), 0);
-    CU_ASSERT_EQUAL(journal_append(bench.journal, &slow[0], piece, 500000, NULL, 0, &bench.err), 0);
+    CU_ASSERT_EQUAL(journal_append(bench.journal, &slow[0], piece, PIECE, NULL, 0, &bench.err), 0);
     journal_abort(bench.journal, &slow[0]);
     free(piece);
     journal_bench_close(&bench);
@@ -489,8 +490,8 @@ static void *send_some(void *context)
 {
     struct sender *sender = context;
     for (unsigned i = 0; i < EACH; i++)
-        sender->failed |= journal_bench_commit(sender->bench, sender->first + i,
-                                               (i * 7919) % 90000, 30000) != 0;
+        sender->failed |=
+            journal_bench_commit(sender->bench, sender->first + i, (i * 7919) % 90000, 30000) != 0;
     return NULL;
 }
 

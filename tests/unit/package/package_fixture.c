@@ -79,10 +79,9 @@ void shelf_add(struct shelf *shelf, const char *sop_instance_uid, const char *tr
     uint8_t *bytes = malloc(length + 1);
     CU_ASSERT_PTR_NOT_NULL_FATAL(bytes);
     fill(bytes, content, length);
-    CU_ASSERT_EQUAL_FATAL(
-        spool_writer_new(&writer, shelf->spool, shelf->journal, &association, &request, NULL,
-                         &shelf->err),
-        0);
+    CU_ASSERT_EQUAL_FATAL(spool_writer_new(&writer, shelf->spool, shelf->journal, &association,
+                                           &request, NULL, &shelf->err),
+                          0);
     CU_ASSERT_EQUAL_FATAL(spool_writer_write(writer, bytes, length, &shelf->err), 0);
     CU_ASSERT_EQUAL_FATAL(spool_writer_finish(writer, &stored, &shelf->err), 0);
     CU_ASSERT_EQUAL_FATAL(spool_publish(shelf->spool, shelf->journal, writer, &stored, &association,

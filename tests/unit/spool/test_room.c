@@ -318,8 +318,7 @@ static void test_begun_instance_ends(void)
     struct instance_request request = fixture_request("1.2.3");
     static uint8_t block[1024 * 1024];
     begin(&fixture);
-    CU_ASSERT_EQUAL_FATAL(fixture_begin(&fixture, &writer, &request, NULL),
-                          0);
+    CU_ASSERT_EQUAL_FATAL(fixture_begin(&fixture, &writer, &request, NULL), 0);
     atomic_store(&free_bytes, RESERVE);
     CU_ASSERT_EQUAL(spool_admit(fixture.spool, NULL), SPOOL_FULL);
     atomic_store(&free_bytes, RESERVE + 4096);

@@ -21,13 +21,13 @@
 
 /* ---- failures on demand ---- */
 
-enum call { CALL_NONE, CALL_FSYNC, CALL_CLOSE, CALL_RENAME };
+enum call { CALL_NONE, CALL_FSYNC, CALL_FDATASYNC, CALL_SYNCFS, CALL_CLOSE, CALL_RENAME };
 static struct {
     enum call call;
     int after; /* calls that still succeed */
     int errnum;
 } fault;
-static atomic_uint fsyncs;
+static atomic_uint fsyncs, fdatasyncs;
 
 static bool strikes(enum call call)
 {
@@ -39,9 +39,13 @@ static bool strikes(enum call call)
 }
 
 int __real_fsync(int fd);
+int __real_fdatasync(int fd);
+int __real_syncfs(int fd);
 int __real_close(int fd);
 int __real_rename(const char *from, const char *to);
 int __wrap_fsync(int fd);
+int __wrap_fdatasync(int fd);
+int __wrap_syncfs(int fd);
 int __wrap_close(int fd);
 int __wrap_rename(const char *from, const char *to);
 
@@ -49,6 +53,17 @@ int __wrap_fsync(int fd)
 {
     atomic_fetch_add(&fsyncs, 1);
     return strikes(CALL_FSYNC) ? -1 : __real_fsync(fd);
+}
+
+int __wrap_fdatasync(int fd)
+{
+    atomic_fetch_add(&fdatasyncs, 1);
+    return strikes(CALL_FDATASYNC) ? -1 : __real_fdatasync(fd);
+}
+
+int __wrap_syncfs(int fd)
+{
+    return strikes(CALL_SYNCFS) ? -1 : __real_syncfs(fd);
 }
 
 int __wrap_close(int fd)
@@ -110,8 +125,7 @@ static void test_attributes_and_name(void)
     char name[STORED_NAME_SIZE];
     size_t length;
     uint8_t *bytes = fixture_data_set("1.2.3.4", 100, &length);
-    CU_ASSERT_EQUAL_FATAL(fixture_begin(&fixture, &writer, &request, "ISO_IR 100"),
-                          0);
+    CU_ASSERT_EQUAL_FATAL(fixture_begin(&fixture, &writer, &request, "ISO_IR 100"), 0);
     CU_ASSERT_EQUAL(fixture_files(&fixture, "incoming"), 0);
     CU_ASSERT_EQUAL(spool_writer_write(writer, bytes, length - 10, &fixture.err), 0);
     CU_ASSERT_EQUAL(fixture_publish(&fixture, writer, &stored, &request, name), -1);
@@ -182,20 +196,17 @@ static void test_bad_names(void)
     fixture_open(&fixture);
     for (size_t i = 0; i < COUNT(uids); i++) {
         struct instance_request request = fixture_request(uids[i]);
-        CU_ASSERT_EQUAL(fixture_begin(&fixture, &writer, &request, NULL),
-                        -1);
+        CU_ASSERT_EQUAL(fixture_begin(&fixture, &writer, &request, NULL), -1);
         CU_ASSERT_PTR_NULL(writer);
     }
     for (size_t i = 0; i < COUNT(uids) + COUNT(keys); i++) {
         struct instance_request request = fixture_request("1.2.3");
-        CU_ASSERT_EQUAL_FATAL(fixture_begin(&fixture, &writer, &request, NULL),
-                              0);
+        CU_ASSERT_EQUAL_FATAL(fixture_begin(&fixture, &writer, &request, NULL), 0);
         CU_ASSERT_EQUAL(spool_writer_finish(writer, &stored, &fixture.err), 0);
         const char *uid = i < COUNT(uids) ? uids[i] : STUDY_UID;
         const char *key = i < COUNT(uids) ? ROUTE_KEY : keys[i - COUNT(uids)];
         CU_ASSERT_EQUAL(spool_publish(fixture.spool, fixture.journal, writer, &stored,
-                                      &fixture_association, &request, uid, key, name,
-                                      &fixture.err),
+                                      &fixture_association, &request, uid, key, name, &fixture.err),
                         -1);
         spool_writer_free(writer);
     }
@@ -215,8 +226,7 @@ static void test_aborted_leaves_nothing(void)
     struct spool_writer *writer;
     struct instance_request request = fixture_request("1.2.3");
     fixture_open(&fixture);
-    CU_ASSERT_EQUAL_FATAL(fixture_begin(&fixture, &writer, &request, NULL),
-                          0);
+    CU_ASSERT_EQUAL_FATAL(fixture_begin(&fixture, &writer, &request, NULL), 0);
     CU_ASSERT_EQUAL(spool_writer_write(writer, "abc", 3, &fixture.err), 0);
     spool_writer_free(writer);
     spool_writer_free(NULL);
@@ -253,8 +263,7 @@ static void test_reserve_within_an_instance(void)
     struct instance_request request = fixture_request("1.2.3");
     static uint8_t block[1024 * 1024];
     fixture_open(&fixture);
-    CU_ASSERT_EQUAL_FATAL(fixture_begin(&fixture, &writer, &request, NULL),
-                          0);
+    CU_ASSERT_EQUAL_FATAL(fixture_begin(&fixture, &writer, &request, NULL), 0);
     spool_set_reserve(fixture.spool, UINT64_C(1) << 60);
     int code = 0;
     unsigned written = 0;
@@ -270,6 +279,9 @@ static void test_reserve_within_an_instance(void)
     fixture_close(&fixture);
 }
 
+#define MIB (1024 * 1024)
+
+/* Large enough for a file of its own. */
 static void test_refused_write(void)
 {
     struct fixture fixture;
@@ -279,13 +291,13 @@ static void test_refused_write(void)
     fixture_open(&fixture);
     CU_ASSERT_EQUAL_FATAL(getrlimit(RLIMIT_FSIZE, &before), 0);
     small = before;
-    small.rlim_cur = 200000;
+    small.rlim_cur = 12 * MIB;
     void (*handler)(int) = signal(SIGXFSZ, SIG_IGN);
     CU_ASSERT_EQUAL_FATAL(setrlimit(RLIMIT_FSIZE, &small), 0);
-    int streamed = fixture_store(&fixture, "1.2.3", 1000000, 16384, &stored, name);
+    int streamed = fixture_store(&fixture, "1.2.3", 13 * MIB, 16384, &stored, name);
     struct error first = fixture.err;
     /* Only the last flush, in finish, meets the limit. */
-    int flushed = fixture_store(&fixture, "1.2.3", 230000, 16384, &stored, name);
+    int flushed = fixture_store(&fixture, "1.2.3", 12 * MIB + 4000, 16384, &stored, name);
     CU_ASSERT_EQUAL_FATAL(setrlimit(RLIMIT_FSIZE, &before), 0);
     (void)signal(SIGXFSZ, handler);
     CU_ASSERT_EQUAL(streamed, SPOOL_FULL);
@@ -294,62 +306,86 @@ static void test_refused_write(void)
     CU_ASSERT_PTR_NOT_NULL(strstr(first.text, "1.2.3"));
     CU_ASSERT_EQUAL(fixture_entries(&fixture, "incoming"), 0);
     CU_ASSERT_EQUAL(fixture_entries(&fixture, "studies"), 0);
-    CU_ASSERT_EQUAL(fixture_store(&fixture, "1.2.3", 1000000, 16384, &stored, name), 0);
+    CU_ASSERT_EQUAL(fixture_store(&fixture, "1.2.3", 13 * MIB, 16384, &stored, name), 0);
     fixture_close(&fixture);
 }
 
-/* Every call of publication fails once: the code is right, nothing is left, the next one works. */
-static void test_failing_publication(void)
+#define LARGE (9 * MIB) /* has a file of its own */
+#define SMALL 5000      /* is in the journal */
+
+/* Every call fails once: the code is right, what was not committed leaves nothing, what was is put
+ * in its place at the next try, the next instance is stored. */
+static void test_failing_calls(void)
 {
     static const struct {
+        uint32_t pixels;
         enum call call;
         int after;
         int errnum;
         int code;
+        bool is_committed;
     } rows[] = {
-        {CALL_FSYNC, 0, EIO, -1},     {CALL_FSYNC, 0, ENOSPC, SPOOL_FULL},
-        {CALL_FSYNC, 1, EIO, -1},     {CALL_FSYNC, 2, EIO, -1},
-        {CALL_CLOSE, 0, EIO, -1},     {CALL_CLOSE, 0, EDQUOT, SPOOL_FULL},
-        {CALL_RENAME, 0, EIO, -1},    {CALL_RENAME, 0, ENOSPC, SPOOL_FULL},
-        {CALL_RENAME, 1, EACCES, -1},
+        {LARGE, CALL_FSYNC, 0, EIO, -1, false},
+        {LARGE, CALL_FSYNC, 0, ENOSPC, SPOOL_FULL, false},
+        {LARGE, CALL_FSYNC, 1, EIO, -1, false},
+        {LARGE, CALL_CLOSE, 0, EIO, -1, false},
+        {LARGE, CALL_CLOSE, 0, EDQUOT, SPOOL_FULL, false},
+        {LARGE, CALL_RENAME, 0, EIO, -1, true},
+        {LARGE, CALL_RENAME, 0, ENOSPC, SPOOL_FULL, true},
+        {LARGE, CALL_SYNCFS, 0, EIO, -1, true},
+        {SMALL, CALL_CLOSE, 0, EIO, -1, true},
+        {SMALL, CALL_CLOSE, 0, EDQUOT, SPOOL_FULL, true},
+        {SMALL, CALL_SYNCFS, 0, EIO, -1, true},
+        {SMALL, CALL_SYNCFS, 0, ENOSPC, SPOOL_FULL, true},
+        {SMALL, CALL_FDATASYNC, 0, EIO, -1, false},
     };
     for (size_t i = 0; i < COUNT(rows); i++) {
         struct fixture fixture;
         struct stored_instance stored;
         char name[STORED_NAME_SIZE];
         fixture_open(&fixture);
+        CU_ASSERT_EQUAL(fixture_store(&fixture, "1.2.2", 10, 10, &stored, name), 0);
         fault.call = rows[i].call;
         fault.after = rows[i].after;
         fault.errnum = rows[i].errnum;
-        CU_ASSERT_EQUAL(fixture_store(&fixture, "1.2.3", 5000, 1000, &stored, name), rows[i].code);
+        CU_ASSERT_EQUAL(fixture_store(&fixture, "1.2.3", rows[i].pixels, 65536, &stored, name),
+                        rows[i].code);
         CU_ASSERT_EQUAL(fault.call, CALL_NONE);
-        CU_ASSERT_STRING_EQUAL(name, "");
-        CU_ASSERT_EQUAL(fixture_entries(&fixture, "incoming"), 0);
-        CU_ASSERT_EQUAL(fixture_entries(&fixture, "studies"), 0);
+        if (!rows[i].is_committed)
+            CU_ASSERT_EQUAL(fixture_entries(&fixture, "incoming"), 0);
         /* Full, it lets senders in again only after a look. */
         struct spool_look look;
         bool is_full = rows[i].code == SPOOL_FULL;
         CU_ASSERT_EQUAL(spool_is_closed(fixture.spool, NULL), is_full);
         spool_look(fixture.spool, &look);
         CU_ASSERT_EQUAL(look.opened, is_full);
-        CU_ASSERT_EQUAL(fixture_store(&fixture, "1.2.3", 5000, 1000, &stored, name), 0);
-        CU_ASSERT_EQUAL(fixture_files(&fixture, "studies"), 1);
+        CU_ASSERT_EQUAL(spool_publish_settle(fixture.spool, fixture.journal, &fixture.err), 0);
+        /* After a failed sync the journal takes nothing more, before a restart. */
+        bool is_broken = rows[i].call == CALL_FDATASYNC;
+        CU_ASSERT_EQUAL(fixture_store(&fixture, "1.2.4", SMALL, 1000, &stored, name),
+                        is_broken ? -1 : 0);
+        CU_ASSERT_EQUAL(fixture_files(&fixture, "studies"), 1U + rows[i].is_committed + !is_broken);
+        CU_ASSERT_EQUAL(fixture_entries(&fixture, "incoming"), 0);
         fixture_close(&fixture);
     }
 }
 
-/* File and folder each time; studies/ only with a new folder. */
+/* One sync of the journal for a small one; a large one's own file and its name besides. */
 static void test_what_is_synced(void)
 {
     struct fixture fixture;
     struct stored_instance stored;
     char name[STORED_NAME_SIZE];
     fixture_open(&fixture);
+    /* Now the journal has all its segments. */
+    CU_ASSERT_EQUAL(fixture_store(&fixture, "1.2.3", LARGE, 65536, &stored, name), 0);
     atomic_store(&fsyncs, 0);
-    CU_ASSERT_EQUAL(fixture_store(&fixture, "1.2.3", 10, 10, &stored, name), 0);
-    CU_ASSERT_EQUAL(atomic_load(&fsyncs), 3);
-    CU_ASSERT_EQUAL(fixture_store(&fixture, "1.2.4", 10, 10, &stored, name), 0);
-    CU_ASSERT_EQUAL(atomic_load(&fsyncs), 5);
+    atomic_store(&fdatasyncs, 0);
+    CU_ASSERT_EQUAL(fixture_store(&fixture, "1.2.4", SMALL, 10, &stored, name), 0);
+    CU_ASSERT_EQUAL(atomic_load(&fsyncs), 0);
+    CU_ASSERT_EQUAL(atomic_load(&fdatasyncs), 1);
+    CU_ASSERT_EQUAL(fixture_store(&fixture, "1.2.5", LARGE, 65536, &stored, name), 0);
+    CU_ASSERT_EQUAL(atomic_load(&fsyncs), 2);
     fixture_close(&fixture);
 }
 
@@ -361,7 +397,7 @@ static void test_what_is_synced(void)
 static void *publish_and_remove(void *context)
 {
     struct fixture *fixture = context;
-    struct fixture own = {.spool = fixture->spool};
+    struct fixture own = {.spool = fixture->spool, .journal = fixture->journal};
     for (unsigned i = 0; i < ROUNDS; i++) {
         struct stored_instance stored;
         char name[STORED_NAME_SIZE];
@@ -495,7 +531,7 @@ static CU_TestInfo cases[] = {SUITE_CASE(test_bytes_and_digests),
                               SUITE_CASE(test_reserve),
                               SUITE_CASE(test_reserve_within_an_instance),
                               SUITE_CASE(test_refused_write),
-                              SUITE_CASE(test_failing_publication),
+                              SUITE_CASE(test_failing_calls),
                               SUITE_CASE(test_what_is_synced),
                               SUITE_CASE(test_folder_comes_and_goes),
                               SUITE_CASE(test_removal_keeps_the_others),

@@ -53,8 +53,8 @@ static void test_complete_at(void)
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         struct study_holds *holds = make_holds();
         for (size_t d = 0; d < 3 && rows[i].delivered[d].association; d++)
-            deliver(holds, rows[i].delivered[d].association,
-                                  rows[i].delivered[d].study, rows[i].delivered[d].at);
+            deliver(holds, rows[i].delivered[d].association, rows[i].delivered[d].study,
+                    rows[i].delivered[d].at);
         if (rows[i].ended)
             CU_ASSERT_NOT_EQUAL(study_holds_ended(holds, rows[i].ended), 0);
         int64_t at =
@@ -149,8 +149,10 @@ static void test_threads(void)
     study_holds_free(holds);
 }
 
-static CU_TestInfo cases[] = {SUITE_CASE(test_complete_at), SUITE_CASE(test_ended),
+static CU_TestInfo cases[] = {SUITE_CASE(test_complete_at),
+                              SUITE_CASE(test_ended),
                               SUITE_CASE(test_ended_before_its_instance_is_known),
-                              SUITE_CASE(test_beyond_its_room), SUITE_CASE(test_threads),
+                              SUITE_CASE(test_beyond_its_room),
+                              SUITE_CASE(test_threads),
                               CU_TEST_INFO_NULL};
 SUITE_MAIN("study", cases)
