@@ -292,12 +292,12 @@ TUS = [
     of_study("HEAD: a page", (PATCH + ":500" + LAST, HEAD + ":html" + LAST), "no Tus server's answer"),
     of_study("HEAD: silent", (PATCH + ":500" + LAST, HEAD + ":hang" + LAST), "HEAD: no answer in time",
              timeout="1s"),
+    # Between two chunks, or, once they have grown, when all of it was sent.
     Row("the server loses the upload each time", own=True, faults=("tus-lose:300000" + LAST,),
-        pixel_bytes=700000, reason=r"the upload is not there any more"),
+        pixel_bytes=700000, reason=r"the upload is not there any more|not all of it is there"),
     Row("the server loses the upload once", own=True, faults=("tus-lose:300000",), pixel_bytes=700000,
         told=r"the upload is not there any more", creates=2),
     Row("the server forgets the offset each time", own=True, faults=("tus-rewind:300000" + LAST,),
-        # Between two chunks, or, once they have grown, when all of it was sent.
         pixel_bytes=700000, reason=r"it stands at another offset|not all of it is there"),
     Row("the server forgets the offset once", own=True, faults=("tus-rewind:300000",),
         pixel_bytes=700000, told=r"fewer than the \d+ it had acknowledged", creates=1),

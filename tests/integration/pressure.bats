@@ -146,7 +146,7 @@ PYTHON
     sed -i 's/reserve: 1MiB/reserve: 0/' "$WORLD/aurabridge.yaml"
     bridge_start
     make_study "$WORLD/a" 2 1000000
-    make_study "$WORLD/b" 1 6000000
+    make_study "$WORLD/b" 1 20000000 # gets a file of its own
     raw_send "$WORLD"/a/*.dcm
     wait_until 20 grep -q 'tus: .*created' "$WORLD/bridge.log"
     slow_sender "$WORLD/slow" "$WORLD/b/000001.dcm"

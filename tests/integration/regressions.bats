@@ -190,13 +190,14 @@ PYTHON
     sandbox_start
     bridge_start --set study.quiet_period=60s
     raw_send "$(ct)"
+    [ "$(studies_query '.studies[0].state')" = receiving ] # whoever looks sees files and rows
     bridge_kill
     rm "$WORLD"/spool/studies/*/*.dcm
     bridge_start
     [ "$(studies_query '.studies[0].state')" = quarantined ]
     raw_send "$(ct)"
-    [ "$(find "$WORLD/spool/studies" -name '*.dcm' | wc -l)" = 1 ]
     bridge release S1
+    [ "$(find "$WORLD/spool/studies" -name '*.dcm' | wc -l)" = 1 ]
     wait_until 20 studies_are completed 1
     [ "$(archived_data_sets)" = "$(python3 "$AURABRIDGE_SUPPORT/data_sets.py" "$(ct)")" ]
 }
