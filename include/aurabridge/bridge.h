@@ -52,6 +52,19 @@ struct config *bridge_config(struct bridge *bridge);
  * 0; else it is in the journal still, as it would be for a moment anyway. Thread-safe. */
 int bridge_settle(struct bridge *bridge, struct error *err);
 
+/* What of that stands in the journal at this moment. Thread-safe. */
+struct bridge_journal {
+    uint64_t instances, bytes;
+    uint64_t capacity; /* bytes */
+};
+void bridge_journal(struct bridge *bridge, struct bridge_journal *out);
+
+/* How many acknowledged instances a spool's journal holds that the ledger does not name yet, while
+ * no bridge has the spool open: a bridge that was killed leaves some to the next start. Changes
+ * nothing. Returns 0 or -1. */
+int bridge_count_unsettled(uint64_t *out, const struct config *config, struct ledger *ledger,
+                           struct error *err);
+
 /* Something may be due. Thread-safe. */
 void bridge_wake(struct bridge *bridge);
 

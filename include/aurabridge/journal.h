@@ -51,7 +51,9 @@ struct journal_extent {
 };
 #define JOURNAL_EXTENTS_MAX 160
 
+/* Zeroed before its first use. */
 struct journal_writer {
+    unsigned lane; /* 0: none yet */
     size_t count;
     struct journal_extent extents[JOURNAL_EXTENTS_MAX];
 };
@@ -113,6 +115,7 @@ void journal_settle(struct journal *journal, uint64_t through);
 
 /* What is not settled yet, without looking at any of it. */
 struct journal_backlog {
+    uint64_t instances;
     uint64_t bytes, capacity; /* of what is there, and of what it may be */
     uint64_t last;            /* the newest number committed; 0: none ever */
     uint64_t settled;
@@ -120,8 +123,13 @@ struct journal_backlog {
 };
 void journal_backlog(struct journal *journal, struct journal_backlog *out);
 
-/* Waits until there is something to settle, somebody calls journal_wake, or the time (ms, at most)
- * has passed. */
+/* Waits until all commits up to this number, which was given out, have ended: are due, or came to
+ * nothing. */
+void journal_await(struct journal *journal, uint64_t through);
+
+/* Waits until there is something to settle where there was nothing, half of the journal is in use,
+ * somebody calls journal_wake, or the time (ms, at most) has passed. What happened since the last
+ * wait ends it at once. One thread's. */
 void journal_wait(struct journal *journal, int64_t at_most_ms);
 void journal_wake(struct journal *journal);
 

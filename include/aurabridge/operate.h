@@ -24,6 +24,7 @@ struct operate_target {
     struct ledger *ledger;
     struct spool *spool;
     struct bridge *bridge;
+    uint64_t unsettled; /* instances in the journal of a spool that no bridge has open */
     const char *listen; /* where the daemon's node listens; null when none runs */
 };
 

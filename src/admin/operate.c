@@ -22,7 +22,8 @@ struct order {
     operate_emit *emit;
     void *context;
     int64_t study_id;
-    char said[512]; /* for people, with the last line */
+    struct error unsettled; /* why what was acknowledged is still in the journal, or "" */
+    char said[512];         /* for people, with the last line */
 };
 
 static int emit_study(void *context, const struct ledger_study *study)
@@ -270,9 +271,13 @@ static int run(struct order *order, struct error *err)
         if (strcmp(commands[i].name, name) != 0)
             continue;
         /* What was acknowledged is shown, and meant. Where the disk does not let it, it is not
-         * lost: the log says why. */
+         * lost: the answer says so. */
         if (order->target->bridge)
-            (void)bridge_settle(order->target->bridge, NULL);
+            (void)bridge_settle(order->target->bridge, &order->unsettled);
+        else if (order->target->unsettled > 0)
+            (void)error_set(&order->unsettled,
+                            "%" PRIu64 " that the next start of the bridge records",
+                            order->target->unsettled);
         if (find_study(order, commands[i].needs_study, err) != 0)
             return -1;
         return commands[i].run(order, err);
@@ -302,6 +307,8 @@ int operate(const struct operate_target *target, const struct json *request, ope
     struct error closed;
     if (target->bridge && bridge_is_closed(target->bridge, &closed))
         unsaid |= json_set_string(last, "reception_closed", closed.text);
+    if (order.unsettled.text[0])
+        unsaid |= json_set_string(last, "unsettled", order.unsettled.text);
     if (!unsaid)
         unsaid = emit(context, last);
     json_free(last);

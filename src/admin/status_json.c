@@ -55,8 +55,30 @@ static int emit_one(void *context, const struct bridge_destination *destination)
     return failed;
 }
 
+static int emit_journal(struct bridge *bridge, operate_emit *emit, void *context)
+{
+    struct bridge_journal journal;
+    struct json *line = json_new_object();
+    struct json *object = json_new_object();
+    bridge_journal(bridge, &journal);
+    int failed = json_set_int(object, "instances", (int64_t)journal.instances);
+    failed |= json_set_int(object, "bytes", (int64_t)journal.bytes);
+    failed |= json_set_int(object, "bytes_limit", (int64_t)journal.capacity);
+    if (failed)
+        json_free(object);
+    else
+        failed = json_set(line, "journal", object);
+    if (!failed)
+        failed = emit(context, line);
+    json_free(line);
+    return failed;
+}
+
 int status_emit(struct bridge *bridge, operate_emit *emit, void *context, struct error *err)
 {
     struct emission emission = {emit, context};
-    return bridge_destinations(bridge, emit_one, &emission, err) == 0 ? 0 : -1;
+    return bridge_destinations(bridge, emit_one, &emission, err) == 0 &&
+                   emit_journal(bridge, emit, context) == 0
+               ? 0
+               : -1;
 }

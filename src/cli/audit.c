@@ -38,6 +38,7 @@ static int take_line(void *context, const struct json *line)
         showing->audit = json_copy(audit);
         return showing->audit ? 0 : -1;
     }
+    command_tell_unsettled(line);
     showing->ok = json_bool(json_get(line, "ok"));
     if (!showing->ok)
         (void)error_set(&showing->err, "%s", text_of(line, "error"));

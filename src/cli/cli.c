@@ -113,6 +113,13 @@ int command_failed(const struct error *err)
     return EXIT_FAILED;
 }
 
+void command_tell_unsettled(const struct json *last)
+{
+    const char *why = json_text(json_get(last, "unsettled"));
+    if (why)
+        (void)fprintf(stderr, "not shown are acknowledged instances in the journal: %s\n", why);
+}
+
 int command_load_config(struct config **out, const struct command_line *line, struct error *err)
 {
     const struct option_spec *set = option_find(line, "set");
@@ -179,6 +186,8 @@ static int operate_here(const struct config *config, const struct json *request,
     failed = fs_join(path, config->spool.directory, "ledger.sqlite", err);
     if (!failed)
         failed = ledger_open(&target.ledger, path, clock_system(), err);
+    if (!failed)
+        failed = bridge_count_unsettled(&target.unsettled, config, target.ledger, err);
     if (!failed)
         failed = operate(&target, request, emit, context)
                      ? error_set(err, "the answer could not be shown")

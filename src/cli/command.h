@@ -81,6 +81,10 @@ int command_operate(const struct config *config, const struct json *request, ope
 int command_operate_recovered(struct config *config, const struct json *request, operate_emit *emit,
                               void *context, struct error *err);
 
+/* Says on standard error that acknowledged instances are in no study folder yet, and why, when the
+ * last line of an answer says so. */
+void command_tell_unsettled(const struct json *last);
+
 int command_serve(int argc, char **argv);
 int command_check(int argc, char **argv);
 int command_route(int argc, char **argv);

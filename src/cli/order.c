@@ -14,6 +14,7 @@ static int take_answer(void *context, const struct json *reply)
     struct answer *answer = context;
     if (!json_get(reply, "ok"))
         return 0;
+    command_tell_unsettled(reply);
     answer->ok = json_bool(json_get(reply, "ok"));
     const char *message = json_text(json_get(reply, "message"));
     const char *error = json_text(json_get(reply, "error"));

@@ -11,8 +11,9 @@
 
 struct status {
     struct json *destinations; /* a list */
+    struct json *journal;
     bool ok;
-    struct error err, closed;
+    struct error err, closed, unsettled;
 };
 
 static int64_t number_of(const struct json *object, const char *key)
@@ -33,10 +34,17 @@ static int take_line(void *context, const struct json *line)
     const struct json *destination = json_get(line, "destination");
     if (destination)
         return json_append(status->destinations, json_copy(destination));
+    const struct json *journal = json_get(line, "journal");
+    if (journal && !status->journal) {
+        status->journal = json_copy(journal);
+        return status->journal ? 0 : -1;
+    }
     status->ok = json_bool(json_get(line, "ok"));
     if (!status->ok)
         (void)error_set(&status->err, "%s", text_of(line, "error"));
     (void)error_set(&status->closed, "%s", text_of(line, "reception_closed"));
+    command_tell_unsettled(line);
+    (void)error_set(&status->unsettled, "%s", text_of(line, "unsettled"));
     return 0;
 }
 
@@ -105,6 +113,21 @@ static void print_metric(const struct json *destinations, size_t at)
                text_of(one, "name"), number_of(one, metrics[at].key));
 }
 
+static void print_journal_metrics(const struct json *journal)
+{
+    static const struct {
+        const char *key, *name, *help;
+    } rows[] = {
+        {"instances", "journal_instances", "Acknowledged ones that are not in study folders yet."},
+        {"bytes", "journal_bytes", "What these take of the journal."},
+        {"bytes_limit", "journal_bytes_limit", "What the journal may take: spool.journal."},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        printf("# HELP aurabridge_%s %s\n# TYPE aurabridge_%s gauge\naurabridge_%s %" PRId64 "\n",
+               rows[i].name, rows[i].help, rows[i].name, rows[i].name,
+               number_of(journal, rows[i].key));
+}
+
 static void print_metrics(const struct json *destinations)
 {
     static const char *const brakes[] = {"none", "away", "calls", "bytes"};
@@ -120,13 +143,18 @@ static void print_metrics(const struct json *destinations)
         print_metric(destinations, i);
 }
 
+static int set_reason(struct json *root, const char *key, const struct error *reason)
+{
+    return reason->text[0] ? json_set_string(root, key, reason->text) : json_set_null(root, key);
+}
+
 static int print_json(struct status *status)
 {
     struct json *root = json_new_object();
     int failed = json_set(root, "destinations", json_copy(status->destinations));
-    failed |= status->closed.text[0]
-                  ? json_set_string(root, "reception_closed", status->closed.text)
-                  : json_set_null(root, "reception_closed");
+    failed |= json_set(root, "journal", json_copy(status->journal));
+    failed |= set_reason(root, "unsettled", &status->unsettled);
+    failed |= set_reason(root, "reception_closed", &status->closed);
     char *text = failed ? NULL : json_print(root);
     failed |= !text || puts(text) < 0;
     free(text);
@@ -140,6 +168,7 @@ static int print_all(struct status *status, const struct command_line *line)
         return print_json(status);
     if (option_flag(line, "metrics")) {
         print_metrics(status->destinations);
+        print_journal_metrics(status->journal);
         return 0;
     }
     for (const struct json *one = json_first(status->destinations); one; one = json_next(one))
@@ -184,6 +213,7 @@ int command_status(int argc, char **argv)
     if (!failed && status.ok && print_all(&status, &line) != 0)
         failed = error_set(&err, "the status could not be shown");
     json_free(status.destinations);
+    json_free(status.journal);
     if (failed)
         return command_failed(&err);
     return status.ok ? 0 : command_failed(&status.err);

@@ -11,7 +11,8 @@
 struct listing {
     bool as_json, details, ended, ok;
     uint64_t count;
-    struct error closed; /* why senders are refused for now, or "" */
+    struct error closed;    /* why senders are refused for now, or "" */
+    struct error unsettled; /* why what was acknowledged may be missing, or "" */
     struct error err;
 };
 
@@ -122,6 +123,8 @@ static int take_line(void *context, const struct json *line)
     if (!study) {
         listing->ok = json_bool(json_get(line, "ok"));
         (void)error_set(&listing->closed, "%s", text_of(line, "reception_closed"));
+        command_tell_unsettled(line);
+        (void)error_set(&listing->unsettled, "%s", text_of(line, "unsettled"));
         if (!listing->ok)
             (void)error_set(&listing->err, "%s", text_of(line, "error"));
         return 0;
@@ -151,15 +154,23 @@ static int list(const struct config *config, struct listing *listing, const char
     return failed;
 }
 
-/* After the studies: whether new ones can come. */
+static void print_reason(const char *key, const struct error *reason)
+{
+    struct json *value = json_new_string(reason->text);
+    char *text = reason->text[0] ? json_print(value) : NULL;
+    printf(",\"%s\":%s", key, text ? text : "null");
+    free(text);
+    json_free(value);
+}
+
+/* After the studies: whether some are missing, and whether new ones can come. */
 static void print_end(const struct listing *listing, bool complete)
 {
     if (listing->as_json) {
-        struct json *closed = json_new_string(listing->closed.text);
-        char *text = listing->closed.text[0] ? json_print(closed) : NULL;
-        printf("],\"reception_closed\":%s}\n", text ? text : "null");
-        free(text);
-        json_free(closed);
+        (void)fputs("]", stdout);
+        print_reason("unsettled", &listing->unsettled);
+        print_reason("reception_closed", &listing->closed);
+        (void)puts("}");
         return;
     }
     if (complete && listing->count == 0)

@@ -50,6 +50,20 @@ static int write_piece(const struct segment *segment, const void *head, size_t h
                : 0;
 }
 
+/* With the lock held: the lane that an instance stays in, which is the one with the fewest. */
+static struct lane *lane_of(struct journal *journal, struct journal_writer *writer)
+{
+    if (writer->lane > 0)
+        return &journal->lanes[writer->lane - 1];
+    struct lane *best = &journal->lanes[0];
+    for (size_t i = 1; i < journal->lane_count; i++)
+        if (journal->lanes[i].writers < best->writers)
+            best = &journal->lanes[i];
+    writer->lane = (unsigned)(best - journal->lanes) + 1;
+    best->writers++;
+    return best;
+}
+
 int journal_append(struct journal *journal, struct journal_writer *writer, const void *head,
                    size_t head_length, const void *bytes, size_t length, struct error *err)
 {
@@ -60,8 +74,8 @@ int journal_append(struct journal *journal, struct journal_writer *writer, const
     (void)pthread_mutex_lock(&journal->lock);
     int code = journal_is_crowded(journal)
                    ? JOURNAL_SPILL
-                   : journal_reserve(journal, round_up(head_length + length, PAGE_SIZE), false,
-                                     &place, err);
+                   : journal_reserve(journal, lane_of(journal, writer),
+                                     round_up(head_length + length, PAGE_SIZE), false, &place, err);
     (void)pthread_mutex_unlock(&journal->lock);
     if (code != 0)
         return code;
@@ -87,12 +101,15 @@ static void let_go(struct journal *journal, struct journal_writer *writer, uint6
         if (number > segment->last_number)
             segment->last_number = number;
     }
+    if (writer->lane > 0)
+        journal->lanes[writer->lane - 1].writers--;
     writer->count = 0;
+    writer->lane = 0;
 }
 
 void journal_abort(struct journal *journal, struct journal_writer *writer)
 {
-    if (writer->count == 0)
+    if (writer->lane == 0)
         return;
     (void)pthread_mutex_lock(&journal->lock);
     let_go(journal, writer, 0);
@@ -103,41 +120,42 @@ void journal_abort(struct journal *journal, struct journal_writer *writer)
 /* ---- commits ---- */
 
 /* Called, and returns, with the lock held. */
-static void sync_for_all(struct journal *journal)
+static void sync_lane(struct journal *journal, struct lane *lane)
 {
     int files[64];
     size_t count = 0;
-    uint64_t target = journal->written;
-    journal->syncing = true;
+    uint64_t target = lane->written;
+    lane->syncing = true;
     for (size_t i = 0; i < journal->count; i++) {
-        if (!journal->segments[i].dirty || count == sizeof files / sizeof *files)
+        struct segment *segment = &journal->segments[i];
+        if (!segment->dirty || segment->lane != lane || count == sizeof files / sizeof *files)
             continue;
-        journal->segments[i].dirty = false;
-        files[count++] = journal->segments[i].fd;
+        segment->dirty = false;
+        files[count++] = segment->fd;
     }
     (void)pthread_mutex_unlock(&journal->lock);
     bool failed = false;
     for (size_t i = 0; i < count; i++)
         failed |= fdatasync(files[i]) != 0;
     (void)pthread_mutex_lock(&journal->lock);
-    journal->syncing = false;
+    lane->syncing = false;
     journal->broken |= failed;
     if (!failed)
-        journal->synced = target;
-    (void)pthread_cond_broadcast(&journal->changed);
+        lane->synced = target;
+    (void)pthread_cond_broadcast(&lane->durable);
 }
 
 /* With the lock held. */
-static int wait_until_durable(struct journal *journal, struct error *err)
+static int wait_until_durable(struct journal *journal, struct lane *lane, struct error *err)
 {
-    uint64_t mine = ++journal->written;
-    while (journal->synced < mine && !journal->broken) {
-        if (journal->syncing)
-            (void)pthread_cond_wait(&journal->changed, &journal->lock);
+    uint64_t mine = ++lane->written;
+    while (lane->synced < mine && !journal->broken) {
+        if (lane->syncing)
+            (void)pthread_cond_wait(&lane->durable, &journal->lock);
         else
-            sync_for_all(journal);
+            sync_lane(journal, lane);
     }
-    if (journal->synced >= mine)
+    if (lane->synced >= mine)
         return 0;
     (void)error_set(err, "syncing the journal failed; check the disk and restart the bridge");
     return JOURNAL_BROKEN;
@@ -147,18 +165,26 @@ static int wait_until_durable(struct journal *journal, struct error *err)
 static void end_commit(struct journal *journal, uint64_t number, uint64_t blocks, int code)
 {
     struct slot *slot = journal_slot(journal, number);
+    if (journal->awaiting > 0)
+        (void)pthread_cond_broadcast(&journal->changed);
     if (code != 0) {
         slot->state = SLOT_VOID;
         return;
     }
     int64_t now = clock_monotonic_ms(clock_system());
-    if (journal->backlog_blocks == 0)
+    uint64_t before = journal->backlog_blocks;
+    if (before == 0)
         journal->oldest_ms = now;
     journal->newest_ms = now;
     slot->state = SLOT_DURABLE;
     slot->blocks = (uint32_t)blocks;
     journal->backlog_blocks += blocks;
-    (void)pthread_cond_signal(&journal->work);
+    journal->backlog_instances++;
+    /* Between these two, whoever settles waits for the time to pass: to wake it for each instance
+     * would cost more than the write does. */
+    if (before == 0 || (!journal_is_half_full(journal, before) &&
+                        journal_is_half_full(journal, journal->backlog_blocks)))
+        journal_want(journal);
 }
 
 struct commit {
@@ -173,7 +199,8 @@ struct commit {
 /* With the lock held: room, a number, and everything that the instance names under that number. */
 static int begin_commit(struct journal *journal, struct commit *commit, struct error *err)
 {
-    int code = journal_reserve(journal, commit->length, true, &commit->place, err);
+    int code = journal_reserve(journal, lane_of(journal, commit->writer), commit->length, true,
+                               &commit->place, err);
     if (code != 0)
         return code;
     commit->number = journal->next_number++;
@@ -237,9 +264,9 @@ int journal_commit(struct journal *journal, struct journal_writer *writer, uint8
         segment->open--;
         if (commit.number > segment->last_number)
             segment->last_number = commit.number;
-        let_go(journal, writer, commit.number);
         if (code == 0)
-            code = wait_until_durable(journal, err);
+            code = wait_until_durable(journal, segment->lane, err);
+        let_go(journal, writer, commit.number);
         end_commit(journal, commit.number, blocks, code);
     } else {
         let_go(journal, writer, 0);

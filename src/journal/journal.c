@@ -77,10 +77,18 @@ static void init_waiting(struct journal *journal)
     pthread_condattr_t attributes;
     (void)pthread_mutex_init(&journal->lock, NULL);
     (void)pthread_cond_init(&journal->changed, NULL);
+    for (size_t i = 0; i < LANES_MAX; i++)
+        (void)pthread_cond_init(&journal->lanes[i].durable, NULL);
     (void)pthread_condattr_init(&attributes);
     (void)pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
     (void)pthread_cond_init(&journal->work, &attributes);
     (void)pthread_condattr_destroy(&attributes);
+}
+
+/* A lane keeps a segment for itself. */
+static size_t lanes_of(unsigned segments)
+{
+    return segments < 2 * LANES_MAX ? 1 : LANES_MAX;
 }
 
 int journal_open(struct journal **out, const struct journal_options *options, struct error *err)
@@ -91,6 +99,7 @@ int journal_open(struct journal **out, const struct journal_options *options, st
         return error_set(err, "no memory for the journal");
     journal->options = *options;
     journal->may_grow = true;
+    journal->lane_count = lanes_of(options->segments);
     journal->capacity = options->segments;
     init_waiting(journal);
     journal->segments = calloc(journal->capacity, sizeof *journal->segments);
@@ -117,6 +126,8 @@ void journal_close(struct journal *journal)
     for (size_t i = 0; i < journal->count; i++)
         (void)close(journal->segments[i].fd); /* what counts was synced */
     free(journal->segments);
+    for (size_t i = 0; i < LANES_MAX; i++)
+        (void)pthread_cond_destroy(&journal->lanes[i].durable);
     (void)pthread_cond_destroy(&journal->work);
     (void)pthread_cond_destroy(&journal->changed);
     (void)pthread_mutex_destroy(&journal->lock);
@@ -164,8 +175,9 @@ static int grow(struct journal *journal, struct error *err)
     return code;
 }
 
-/* Puts another segment in the active one's place; `*took` says whether there was one. */
-static int rotate(struct journal *journal, bool *took, struct error *err)
+/* Puts another segment in the place of the lane's active one; `*took` says whether there was one.
+ */
+static int rotate(struct journal *journal, struct lane *lane, bool *took, struct error *err)
 {
     struct segment *next = warmest_free(journal);
     int code = 0;
@@ -188,9 +200,10 @@ static int rotate(struct journal *journal, bool *took, struct error *err)
         next->cursor = PAGE_SIZE;
         next->last_number = 0;
         next->dirty = true;
-        if (journal->active)
-            journal->active->state = SEGMENT_FULL;
-        journal->active = next;
+        next->lane = lane;
+        if (lane->active)
+            lane->active->state = SEGMENT_FULL;
+        lane->active = next;
         *took = true;
     }
     journal->rotating = false;
@@ -212,13 +225,13 @@ static int make_room(struct journal *journal, struct error *err)
     return failed ? JOURNAL_FULL : 0;
 }
 
-int journal_reserve(struct journal *journal, uint64_t length, bool numbered,
+int journal_reserve(struct journal *journal, struct lane *lane, uint64_t length, bool numbered,
                     struct reservation *out, struct error *err)
 {
     int code = 0;
     bool took;
     for (;;) {
-        struct segment *active = journal->active;
+        struct segment *active = lane->active;
         if (journal->broken) {
             (void)error_set(err, BROKEN_TEXT);
             return JOURNAL_BROKEN;
@@ -238,7 +251,7 @@ int journal_reserve(struct journal *journal, uint64_t length, bool numbered,
         }
         took = false;
         if (has_number)
-            code = rotate(journal, &took, err);
+            code = rotate(journal, lane, &took, err);
         if (code == 0 && !took)
             code = make_room(journal, err);
         if (code != 0)
@@ -267,11 +280,11 @@ static struct segment *take_unneeded(struct journal *journal)
     for (size_t i = 0; i < journal->count; i++) {
         struct segment *segment = &journal->segments[i];
         bool is_used = segment->state == SEGMENT_FULL ||
-                       (segment == journal->active && segment->cursor > PAGE_SIZE);
+                       (segment->state == SEGMENT_ACTIVE && segment->cursor > PAGE_SIZE);
         if (!is_used || is_needed(journal, segment))
             continue;
-        if (segment == journal->active)
-            journal->active = NULL;
+        if (segment->state == SEGMENT_ACTIVE)
+            segment->lane->active = NULL;
         segment->state = SEGMENT_RETIRING;
         return segment;
     }
@@ -295,8 +308,10 @@ void journal_retire(struct journal *journal)
 static void forget_backlog(struct journal *journal, uint64_t number)
 {
     const struct slot *slot = journal_slot(journal, number);
-    if (slot->state == SLOT_DURABLE)
-        journal->backlog_blocks -= slot->blocks;
+    if (slot->state != SLOT_DURABLE)
+        return;
+    journal->backlog_blocks -= slot->blocks;
+    journal->backlog_instances--;
 }
 
 void journal_settle(struct journal *journal, uint64_t through)
@@ -340,12 +355,23 @@ uint64_t journal_due(struct journal *journal, struct journal_place *places, size
     return blocks * BLOCK_SIZE;
 }
 
+static uint64_t capacity_of(const struct journal *journal)
+{
+    return journal->options.segment_size * journal->options.segments;
+}
+
+bool journal_is_half_full(const struct journal *journal, uint64_t blocks)
+{
+    return blocks >= capacity_of(journal) / 2 / BLOCK_SIZE;
+}
+
 void journal_backlog(struct journal *journal, struct journal_backlog *out)
 {
     (void)pthread_mutex_lock(&journal->lock);
     *out = (struct journal_backlog){
+        .instances = journal->backlog_instances,
         .bytes = journal->backlog_blocks * BLOCK_SIZE,
-        .capacity = journal->options.segment_size * journal->options.segments,
+        .capacity = capacity_of(journal),
         .last = journal->next_number - 1,
         .settled = journal->settled,
         .oldest_ms = journal->oldest_ms,
@@ -371,11 +397,34 @@ void journal_wait(struct journal *journal, int64_t at_most_ms)
     (void)pthread_mutex_unlock(&journal->lock);
 }
 
+void journal_await(struct journal *journal, uint64_t through)
+{
+    (void)pthread_mutex_lock(&journal->lock);
+    journal->awaiting++;
+    uint64_t number = 0;
+    while (number < through) {
+        uint64_t next = (number > journal->settled ? number : journal->settled) + 1;
+        if (next > through)
+            break;
+        if (journal_slot(journal, next)->state == SLOT_WRITING)
+            (void)pthread_cond_wait(&journal->changed, &journal->lock);
+        else
+            number = next;
+    }
+    journal->awaiting--;
+    (void)pthread_mutex_unlock(&journal->lock);
+}
+
+void journal_want(struct journal *journal)
+{
+    journal->wanted = true;
+    (void)pthread_cond_broadcast(&journal->work);
+}
+
 void journal_wake(struct journal *journal)
 {
     (void)pthread_mutex_lock(&journal->lock);
-    journal->wanted = true;
-    (void)pthread_cond_broadcast(&journal->work);
+    journal_want(journal);
     (void)pthread_mutex_unlock(&journal->lock);
 }
 

@@ -25,6 +25,7 @@ struct segment {
     uint32_t id; /* its file's name */
     int fd;      /* owned */
     enum segment_state state;
+    struct lane *lane; /* that wrote to it last */
     uint8_t nonce[RECORD_NONCE_SIZE];
     uint64_t cursor;      /* where the next piece goes */
     unsigned open;        /* pieces of instances that are not committed yet */
@@ -32,6 +33,17 @@ struct segment {
     bool dirty;           /* written to since its last sync began */
     uint64_t freed;       /* the higher, the later: the warmest is taken first */
 };
+
+/* Associations that store at the same time write and sync beside each other, each in a lane, as
+ * long as there are lanes; then they share. */
+struct lane {
+    struct segment *active; /* null: none */
+    unsigned writers;       /* instances on their way in it */
+    pthread_cond_t durable; /* a sync has ended */
+    bool syncing;
+    uint64_t written, synced; /* commits whose bytes were handed to the kernel; that are durable */
+};
+#define LANES_MAX 4
 
 enum slot_state { SLOT_WRITING, SLOT_DURABLE, SLOT_VOID };
 
@@ -45,19 +57,21 @@ struct journal {
     struct journal_options options;
     char directory[FS_PATH_MAX];
     pthread_mutex_t lock;
-    pthread_cond_t changed; /* something is durable, a segment is there, room was made */
-    pthread_cond_t work;    /* there is something to settle */
-    bool wanted;            /* somebody waits for what is there to be settled */
+    pthread_cond_t
+        changed;         /* a segment is there, room was made; who awaits it: a commit has ended */
+    pthread_cond_t work; /* there is something to settle */
+    bool wanted;         /* somebody waits for what is there to be settled */
+    unsigned awaiting;   /* threads that wait for commits to end */
     struct segment *segments;
     size_t count, capacity;
-    struct segment *active; /* null: none */
-    uint64_t frees;         /* so far */
-    bool may_grow;          /* the disk has not refused another segment */
-    bool rotating, syncing, broken, resumed;
-    uint64_t written, synced; /* commits whose bytes were handed to the kernel; that are durable */
+    size_t lane_count;
+    struct lane lanes[LANES_MAX];
+    uint64_t frees; /* so far */
+    bool may_grow;  /* the disk has not refused another segment */
+    bool rotating, broken, resumed;
     uint64_t next_number, settled;
     uint64_t replayed; /* the highest number seen at start */
-    uint64_t backlog_blocks;
+    uint64_t backlog_blocks, backlog_instances;
     int64_t oldest_ms, newest_ms;
     struct slot slots[SLOTS];
 };
@@ -68,9 +82,9 @@ struct reservation {
     uint64_t offset;
 };
 
-/* With the lock, which it lets go of while it waits. `numbered`: a number follows. Returns 0,
- * JOURNAL_FULL, JOURNAL_BROKEN or -1. */
-int journal_reserve(struct journal *journal, uint64_t length, bool numbered,
+/* With the lock, which it lets go of while it waits: room in the lane's segment. `numbered`: a
+ * number follows. Returns 0, JOURNAL_FULL, JOURNAL_BROKEN or -1. */
+int journal_reserve(struct journal *journal, struct lane *lane, uint64_t length, bool numbered,
                     struct reservation *out, struct error *err);
 
 /* With the lock: whether pieces of instances on their way already keep so many segments that
@@ -79,6 +93,12 @@ bool journal_is_crowded(const struct journal *journal);
 
 /* With the lock, which it lets go of meanwhile: frees what nothing needs any more. */
 void journal_retire(struct journal *journal);
+
+/* With the lock: whether so many blocks are at least half of what the journal may hold. */
+bool journal_is_half_full(const struct journal *journal, uint64_t blocks);
+
+/* With the lock: ends the next, or the present, journal_wait. */
+void journal_want(struct journal *journal);
 
 struct slot *journal_slot(struct journal *journal, uint64_t number);
 

@@ -237,8 +237,11 @@ static int next_due(struct bridge *bridge, int64_t *id, int64_t now, int64_t *ne
     int found = ledger_study_due(bridge->ledger, id, now, next, err);
     if (found != 0)
         return found;
-    if (bridge_settle(bridge, err) != 0)
-        return -1;
+    struct error why;
+    if (bridge_settle(bridge, &why) != 0) {
+        *next = now + LOCAL_FAULT_DELAY_MS; /* who settles says why */
+        return LEDGER_NOT_FOUND;
+    }
     *next = INT64_MAX;
     return ledger_study_due(bridge->ledger, id, now, next, err);
 }

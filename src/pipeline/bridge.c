@@ -36,10 +36,10 @@ static int init_waiting(struct bridge *bridge)
     return failed ? -1 : 0;
 }
 
-static int open_journal(struct bridge *bridge, struct error *err)
+static int open_journal(struct journal **out, const struct config *config, struct bridge *bridge,
+                        struct error *err)
 {
     char path[FS_PATH_MAX];
-    const struct config *config = bridge->config;
     if (fs_join(path, config->spool.directory, "journal", err) != 0)
         return -1;
     const struct journal_options options = {
@@ -49,14 +49,37 @@ static int open_journal(struct bridge *bridge, struct error *err)
         .make_room = settle_make_room,
         .context = bridge,
     };
-    return journal_open(&bridge->journal, &options, err);
+    return journal_open(out, &options, err);
+}
+
+static int count_place(void *context, const struct journal_place *place)
+{
+    (void)place;
+    ++*(uint64_t *)context;
+    return 0;
+}
+
+int bridge_count_unsettled(uint64_t *out, const struct config *config, struct ledger *ledger,
+                           struct error *err)
+{
+    struct journal *journal = NULL;
+    uint64_t settled = 0;
+    *out = 0;
+    int failed = ledger_settled(ledger, &settled, err);
+    if (!failed)
+        failed = open_journal(&journal, config, NULL, err);
+    if (!failed)
+        failed = journal_replay(journal, settled, count_place, out, err);
+    journal_close(journal);
+    return failed;
 }
 
 static int open_stores(struct bridge *bridge, struct error *err)
 {
     const struct config *config = bridge->config;
     if (spool_open(&bridge->spool, config->spool.directory, config->spool.reserve, err) != 0 ||
-        settler_new(&bridge->settler, err) != 0 || open_journal(bridge, err) != 0 ||
+        settler_new(&bridge->settler, err) != 0 ||
+        open_journal(&bridge->journal, bridge->config, bridge, err) != 0 ||
         press_new(&bridge->press, bridge->spool, err) != 0 ||
         packer_new(&bridge->packer, bridge, err) != 0)
         return -1;

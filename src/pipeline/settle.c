@@ -17,7 +17,6 @@
 #define QUIET_MS       50
 #define PATIENCE_MS    1000
 #define FAULT_DELAY_MS 5000
-#define STRAGGLER_MS   5
 
 struct settler {
     pthread_mutex_t lock;
@@ -192,15 +191,22 @@ int bridge_settle(struct bridge *bridge, struct error *err)
     struct journal_backlog backlog;
     journal_backlog(bridge->journal, &backlog);
     uint64_t wanted = backlog.last;
-    while (backlog.bytes > 0 && backlog.settled < wanted) {
-        bool any;
+    journal_await(bridge->journal, backlog.last);
+    bool any = true;
+    while (any && backlog.settled < wanted) {
         if (settle_some(bridge, &any, err) != 0)
             return -1;
-        if (!any) /* behind one that is being written */
-            journal_wait(bridge->journal, STRAGGLER_MS);
         journal_backlog(bridge->journal, &backlog);
     }
     return 0;
+}
+
+void bridge_journal(struct bridge *bridge, struct bridge_journal *out)
+{
+    struct journal_backlog backlog;
+    journal_backlog(bridge->journal, &backlog);
+    *out = (struct bridge_journal){
+        .instances = backlog.instances, .bytes = backlog.bytes, .capacity = backlog.capacity};
 }
 
 /* How long what is there may still wait; 0: it is due. */
@@ -212,23 +218,37 @@ static int64_t patience(const struct journal_backlog *backlog, int64_t now)
     return backlog->bytes > backlog->capacity / 2 || wait < 0 ? 0 : wait;
 }
 
+/* Each reason once, and its end. */
+static void tell(struct error *told, const struct error *err)
+{
+    if (strcmp(told->text, err->text) == 0)
+        return;
+    if (err->text[0])
+        log_error("reception", "what was acknowledged stays in the journal for now: %s", err->text);
+    else
+        log_info("reception", "what was acknowledged leaves the journal again");
+    *told = *err;
+}
+
 void *settle_run(void *context)
 {
     struct bridge *bridge = context;
+    struct error told = {""};
     while (!atomic_load(&bridge->stopping)) {
         struct journal_backlog backlog;
-        struct error err;
+        struct error err = {""};
         bool any;
         journal_backlog(bridge->journal, &backlog);
         int64_t wait = backlog.bytes == 0 ? FAULT_DELAY_MS
                                           : patience(&backlog, clock_monotonic_ms(clock_system()));
         if (wait > 0) {
             journal_wait(bridge->journal, wait);
-        } else if (settle_some(bridge, &any, &err) != 0) {
-            log_error("reception", "what was acknowledged stays in the journal for now: %s",
-                      err.text);
-            bridge_pause(bridge, FAULT_DELAY_MS);
+            continue;
         }
+        int failed = settle_some(bridge, &any, &err);
+        tell(&told, &err);
+        if (failed)
+            bridge_pause(bridge, FAULT_DELAY_MS);
     }
     return NULL;
 }
