@@ -131,6 +131,7 @@ audit_query() {
     WORLD_AUDIT=no
     bridge_start --set study.quiet_period=60s
     raw_send "$(ct)"
+    [ "$(audit_query '.findings | length')" = 0 ] # whoever looks sees files and rows
     local file
     file=$(find "$WORLD/spool/studies" -name '*.dcm')
     mv "$file" "$WORLD/elsewhere"

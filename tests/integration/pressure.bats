@@ -24,7 +24,8 @@ all_is_delivered() {
     [ "$(studies_query '[.studies[] | select(.state != "completed" and .state != "discarded")] | length')" = 0 ]
 }
 
-stored_files() { find "$WORLD/spool/studies" -name '*.dcm' | wc -l; }
+# Whoever looks sees in study folders what was acknowledged before.
+stored_files() { bridge studies >/dev/null && find "$WORLD/spool/studies" -name '*.dcm' | wc -l; }
 
 free_bytes() { df -B1 --output=avail "$WORLD/spool" | tail -1; }
 
