@@ -108,6 +108,11 @@ int ledger_instances_received(struct ledger *ledger, const struct ledger_arrival
 /* Up to which number of the journal everything is recorded; 0: nothing was yet. */
 int ledger_settled(struct ledger *ledger, uint64_t *out, struct error *err);
 
+/* What was noted at the last stop, of the spool's files as they were then; 0: nothing, or somebody
+ * has begun to work since. Durable when ledger_set_clean answers 0. */
+int ledger_clean(struct ledger *ledger, uint64_t *out, struct error *err);
+int ledger_set_clean(struct ledger *ledger, uint64_t fingerprint, struct error *err);
+
 /* ---- studies ---- */
 
 /* How far the delivery of an upload has come; each is recorded before and after it is done. */

@@ -163,6 +163,10 @@ int spool_walk(struct spool *spool, int (*visit)(void *context, const struct spo
 int spool_list(struct spool *spool, int (*visit)(void *context, const struct spool_found *found),
                void *context, struct error *err);
 
+/* A figure, not 0, that is the same again only if no study folder, and no file in one, has come or
+ * gone. Says nothing of what is in the files. Returns 0 or -1. */
+int spool_fingerprint(const struct spool *spool, uint64_t *out, struct error *err);
+
 /* Reads a published file whole and fills what reception would have known of it. `*writer` keeps
  * the attributes alive and is the caller's to free; freeing it leaves the file. */
 int spool_examine(struct spool_writer **writer, struct spool *spool, const char *name,

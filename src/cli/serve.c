@@ -42,7 +42,6 @@ static int daemon_open(struct daemon *daemon, struct error *err)
     daemon->started = config_retain(daemon->config);
     if (http_global_init(err) != 0 || bridge_open(&daemon->bridge, daemon->config, clock, err) != 0)
         return -1;
-    bridge_audit_at_start(daemon->bridge);
     daemon->events =
         (struct node_events){.context = daemon->bridge, .may_accept = bridge_may_accept};
     if (node_open(&daemon->node, daemon->config, bridge_sink(daemon->bridge), &daemon->events,
@@ -145,6 +144,7 @@ int command_serve(int argc, char **argv)
     struct error err;
     if (daemon_open(&daemon, &err) == 0) {
         log_start(&daemon);
+        bridge_audit_at_start(daemon.bridge); /* senders do not wait for it */
         wait_for_signals(&daemon, &signals);
     } else {
         status = command_failed(&err);

@@ -242,19 +242,52 @@ int ledger_instances_received(struct ledger *ledger, const struct ledger_arrival
     return failed;
 }
 
-static int read_settled(struct ledger *ledger, struct database *database, void *argument,
+/* ---- how far spool and journal have come ---- */
+
+struct reading {
+    const char *name;
+    uint64_t value;
+};
+
+static int read_counter(struct ledger *ledger, struct database *database, void *argument,
                         struct error *err)
 {
     (void)ledger;
+    struct reading *reading = argument;
     int64_t number = 0;
-    int found = database_number(database, &number, "SELECT value FROM counter WHERE name='settled'",
-                                NO_VALUES, err);
-    *(uint64_t *)argument = number < 0 ? 0 : (uint64_t)number;
+    int found = database_number(database, &number, "SELECT value FROM counter WHERE name=?1",
+                                VALUES(TEXT(reading->name)), err);
+    reading->value = number < 0 ? 0 : (uint64_t)number;
     return found < 0 ? -1 : 0;
 }
 
 int ledger_settled(struct ledger *ledger, uint64_t *out, struct error *err)
 {
-    *out = 0;
-    return ledger_read(ledger, read_settled, out, err);
+    struct reading reading = {.name = "settled"};
+    int failed = ledger_read(ledger, read_counter, &reading, err);
+    *out = reading.value;
+    return failed;
+}
+
+int ledger_clean(struct ledger *ledger, uint64_t *out, struct error *err)
+{
+    struct reading reading = {.name = "clean"};
+    int failed = ledger_read(ledger, read_counter, &reading, err);
+    *out = reading.value;
+    return failed;
+}
+
+static int write_clean(struct ledger *ledger, struct database *database, void *argument,
+                       struct error *err)
+{
+    (void)ledger;
+    return database_change(database, "UPDATE counter SET value=?1 WHERE name='clean'",
+                           VALUES(INTEGER(*(uint64_t *)argument)), err) < 0
+               ? -1
+               : 0;
+}
+
+int ledger_set_clean(struct ledger *ledger, uint64_t fingerprint, struct error *err)
+{
+    return ledger_change(ledger, write_clean, &fingerprint, err);
 }

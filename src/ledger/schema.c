@@ -140,8 +140,8 @@ static const char version_3[] =
     "CREATE INDEX study_urgent ON study(destination,free_at_ms,turn_ms)"
     " WHERE priority='urgent' AND state IN " SQL_DELIVERING ";";
 
-/* How far the journal is settled. */
-static const char version_4[] = "INSERT INTO counter VALUES('settled',0);";
+/* How far the journal is settled, and how the last stop left the files. */
+static const char version_4[] = "INSERT INTO counter VALUES('settled',0),('clean',0);";
 
 static const struct migration migrations[] = {
     {version_1, NULL},

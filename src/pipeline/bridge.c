@@ -2,6 +2,8 @@
  * decides nothing about studies; assembler.c and delivery.c do. */
 #include "bridge_state.h"
 
+#include "clean_stop.h"
+
 #include "delivery.h"
 #include "kept_entry.h"
 
@@ -91,7 +93,10 @@ static int open_stores(struct bridge *bridge, struct error *err)
         bandwidth_follow(&bridge->bandwidth, config->upload.limits, config->upload.limit_count,
                          err) != 0)
         return -1;
-    return recovery_run(bridge, err);
+    if (recovery_run(bridge, err) != 0)
+        return -1;
+    bridge->is_open = true;
+    return 0;
 }
 
 int bridge_open(struct bridge **out, struct config *config, const struct clock *clock,
@@ -315,6 +320,7 @@ void bridge_free(struct bridge *bridge)
 {
     if (!bridge)
         return;
+    clean_stop_mark(bridge);
     packer_free(bridge->packer);
     press_free(bridge->press);
     study_holds_free(bridge->holds);

@@ -36,6 +36,9 @@ struct bridge {
     struct receptions receptions;
     pthread_mutex_t audit_lock; /* one audit at a time */
     unsigned missing_at_start;  /* files that recovery did not find */
+    bool is_open;               /* it has recovered */
+    bool compared;              /* at its start all files were compared with the ledger */
+    atomic_bool leaves_work;    /* something is left that the next start has to look at */
 
     pthread_mutex_t config_lock; /* guards the pointer, not what it points to */
     struct config *config;

@@ -3,6 +3,7 @@
  */
 #include "bridge_state.h"
 
+#include "clean_stop.h"
 #include "found_file.h"
 #include "kept_entry.h"
 
@@ -24,9 +25,11 @@ struct recovery {
 static void remove_settled(struct recovery *recovery, const char *name)
 {
     struct error why;
-    if (spool_remove_all(recovery->bridge->spool, &name, 1, &why) != 0)
-        log_error("recovery", "%s is needed no more and stays, as it cannot be removed: %s", name,
-                  why.text);
+    if (spool_remove_all(recovery->bridge->spool, &name, 1, &why) == 0)
+        return;
+    atomic_store(&recovery->bridge->leaves_work, true);
+    log_error("recovery", "%s is needed no more and stays, as it cannot be removed: %s", name,
+              why.text);
 }
 
 static int record_found(struct recovery *recovery, const struct spool_found *found,
@@ -77,6 +80,8 @@ static int record_found(struct recovery *recovery, const struct spool_found *fou
                  found->name);
         remove_settled(recovery, found->name);
     }
+    if (fate == FOUND_SETTLED) /* mended, or left where it is */
+        atomic_store(&bridge->leaves_work, true);
     if (failed || fate != FOUND_RECORD)
         return failed ? -1 : 0;
     if (outcome.superseded_file[0])
@@ -89,6 +94,14 @@ static int record_found(struct recovery *recovery, const struct spool_found *fou
     else
         remove_settled(recovery, found->name);
     return 0;
+}
+
+static void leave(struct recovery *recovery, const struct spool_found *found,
+                  const struct error *why)
+{
+    atomic_store(&recovery->bridge->leaves_work, true);
+    log_warning("recovery", "%s stands in the spool, is in no record, and cannot be adopted: %s",
+                found->name, why->text);
 }
 
 static int look_at_file(void *context, const struct spool_found *found)
@@ -111,9 +124,7 @@ static int look_at_file(void *context, const struct spool_found *found)
         found_file_check(found, &header, &stored, &why) == 0)
         result = record_found(recovery, found, &header, &stored);
     else
-        log_warning("recovery",
-                    "%s stands in the spool, is in no record, and cannot be adopted: %s",
-                    found->name, why.text);
+        leave(recovery, found, &why);
     spool_writer_free(writer);
     return result;
 }
@@ -133,6 +144,7 @@ static int look_at_row(void *context, int64_t study_id, int64_t instance_id, con
     if (study.cancel_requested)
         return 0; /* nothing is uploaded from it any more */
     recovery->missing++;
+    atomic_store(&bridge->leaves_work, true);
     log_error("recovery",
               "study S%" PRId64 ": the file %s of instance %" PRId64 " is missing or short",
               study_id, file_name, instance_id);
@@ -163,21 +175,35 @@ static int grant_quiet_period(void *context, const struct ledger_study *study)
                         "the bridge was restarted", false, recovery->err);
 }
 
+/* After the replay: what it puts in its place is no find. */
+static int compare(struct recovery *recovery)
+{
+    struct bridge *bridge = recovery->bridge;
+    return spool_walk(bridge->spool, look_at_file, recovery, recovery->err) != 0 ||
+                   ledger_files(bridge->ledger, look_at_row, recovery, recovery->err) != 0
+               ? -1
+               : 0;
+}
+
 int recovery_run(struct bridge *bridge, struct error *err)
 {
     struct recovery recovery = {.bridge = bridge, .err = err};
     unsigned removed = 0;
-    if (ledger_recover(bridge->ledger, err) != 0 || settle_replay(bridge, err) != 0 ||
+    bool was_clean = false;
+    if (ledger_recover(bridge->ledger, err) != 0 || clean_stop_take(&was_clean, bridge, err) != 0 ||
+        settle_replay(bridge, err) != 0 ||
         spool_clear_incoming(bridge->spool, &removed, err) != 0 ||
-        spool_walk(bridge->spool, look_at_file, &recovery, err) != 0 ||
-        ledger_files(bridge->ledger, look_at_row, &recovery, err) != 0 ||
-        clock_change_repair(bridge, err) != 0 ||
+        (!was_clean && compare(&recovery) != 0) || clock_change_repair(bridge, err) != 0 ||
         ledger_studies(bridge->ledger, STUDY_RECEIVING, grant_quiet_period, &recovery, err) != 0)
         return error_wrap(err, "reconciling spool and ledger");
+    bridge->compared = !was_clean;
     bridge->missing_at_start = recovery.missing;
-    log_info("recovery",
-             "spool and ledger agree: %u unfinished files removed, %u files adopted, "
-             "%u files missing",
-             removed, recovery.adopted, recovery.missing);
+    if (was_clean)
+        log_info("recovery", "spool and ledger are as the last stop left them");
+    else
+        log_info("recovery",
+                 "spool and ledger agree: %u unfinished files removed, %u files adopted, "
+                 "%u files missing",
+                 removed, recovery.adopted, recovery.missing);
     return 0;
 }

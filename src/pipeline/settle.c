@@ -106,8 +106,10 @@ static void remove_unneeded(struct bridge *bridge, const char *what, const char 
 {
     struct error err;
     /* The row decides; a file that no row names is removed now, or by recovery. */
-    if (spool_remove(bridge->spool, file_name, &err) != 0)
-        log_warning("reception", "a %s file stays until the next start: %s", what, err.text);
+    if (spool_remove(bridge->spool, file_name, &err) == 0)
+        return;
+    atomic_store(&bridge->leaves_work, true);
+    log_warning("reception", "a %s file stays until the next start: %s", what, err.text);
 }
 
 /* What follows from a row. The files that have to go, and who holds the study. */
@@ -121,6 +123,7 @@ static void follow_up(struct bridge *bridge, const struct ledger_arrival *arriva
                   "instance %s came again, and the row whose file is missing cannot take the new "
                   "one before the next start: %s",
                   arrival->request->sop_instance_uid, err.text);
+        atomic_store(&bridge->leaves_work, true);
         is_needed = true;
     }
     if (!is_needed)
@@ -156,6 +159,8 @@ static int settle_batch(struct bridge *bridge, uint64_t through, struct error *e
         struct error why;
         if (settler->results[i] == 0 && read_arrival(bridge, i, &arrival, &why) == 0)
             follow_up(bridge, &arrival, &settler->outcomes[i]);
+        else
+            atomic_store(&bridge->leaves_work, true); /* a file without a row, or too many */
     }
     receptions_leave(&bridge->receptions, phase);
     if (!failed)

@@ -92,6 +92,12 @@ void bench_open(struct bench *bench, const char *map)
 
 void bench_stop(struct bench *bench)
 {
+    atomic_store(&bench->bridge->leaves_work, true); /* the next start compares everything */
+    bench_stop_clean(bench);
+}
+
+void bench_stop_clean(struct bench *bench)
+{
     if (bench->assembles) {
         atomic_store(&bench->bridge->stopping, true);
         bridge_wake(bench->bridge);

@@ -27,8 +27,10 @@ struct bench {
 /* `map` is the text of the AE-title map; null: everything called AURABRIDGE goes to main. */
 void bench_open(struct bench *bench, const char *map);
 void bench_close(struct bench *bench);
-/* The process ends and starts again; with another map where one is given. */
+/* The process ends and starts again; with another map where one is given. The start after
+ * bench_stop compares all files, as after a kill; after bench_stop_clean it need not. */
 void bench_stop(struct bench *bench);
+void bench_stop_clean(struct bench *bench);
 void bench_start(struct bench *bench, const char *map);
 /* The reference is the caller's. */
 struct config *bench_config(struct bench *bench, const char *map);

@@ -43,6 +43,19 @@ static void lose_ledger(struct bench *bench)
 }
 
 /* The one file of the one study. */
+static void copy_whole(const char *from, const char *to)
+{
+    static char bytes[1 << 20];
+    FILE *in = fopen(from, "re");
+    FILE *out = fopen(to, "we");
+    CU_ASSERT_FATAL(in && out);
+    size_t length = fread(bytes, 1, sizeof bytes, in);
+    CU_ASSERT_TRUE(length < sizeof bytes);
+    CU_ASSERT_EQUAL(fwrite(bytes, 1, length, out), length);
+    CU_ASSERT_EQUAL(fclose(in), 0);
+    CU_ASSERT_EQUAL(fclose(out), 0);
+}
+
 static void only_file(struct bench *bench, char out[600])
 {
     char folder[300];
@@ -621,7 +634,79 @@ static void test_impossible_times_in_the_ledger(void)
     }
 }
 
+/* After a stop in good order nothing is compared file by file, unless something came or went. */
+static void test_clean_stop_is_believed_while_nothing_changed(void)
+{
+    enum change { NOTHING, A_FILE_CAME, A_FILE_WENT, THE_LEDGER_IS_OLDER, A_CRASH, CHANGES };
+    for (enum change change = NOTHING; change < CHANGES; change++) {
+        struct bench bench;
+        char path[600], copy[620], ledger[160], older[160];
+        uint64_t clean = 0;
+        bench_open(&bench, NULL);
+        (void)SEND(&bench, .sop = "1.2.3.1");
+        bench_stop_clean(&bench);
+        only_file(&bench, path);
+        (void)snprintf(ledger, sizeof ledger, "%s/ledger.sqlite", bench.spool);
+        (void)snprintf(older, sizeof older, "%s/older", bench.spool);
+        if (change == THE_LEDGER_IS_OLDER) {
+            copy_whole(ledger, older);
+            bench_start(&bench, NULL);
+            (void)SEND(&bench, .sop = "1.2.3.2");
+            bench_stop_clean(&bench);
+            copy_whole(older, ledger);
+        } else if (change == A_FILE_CAME) {
+            (void)snprintf(copy, sizeof copy, "%.*s.0123456789abcdef.dcm",
+                           (int)(strlen(path) - strlen(".0123456789abcdef.dcm")), path);
+            copy_whole(path, copy);
+        } else if (change == A_FILE_WENT) {
+            CU_ASSERT_EQUAL(unlink(path), 0);
+        } else if (change == A_CRASH) {
+            bench_start(&bench, NULL);
+            bench_stop(&bench);
+        }
+        bench_start(&bench, NULL);
+        /* It is used up, whatever came of it. */
+        CU_ASSERT_EQUAL(ledger_clean(bench.bridge->ledger, &clean, &bench.err), 0);
+        CU_ASSERT_EQUAL(clean, 0);
+        CU_ASSERT_EQUAL(bench.bridge->compared, change != NOTHING);
+        CU_ASSERT_EQUAL(bench.bridge->missing_at_start, change == A_FILE_WENT);
+        CU_ASSERT_EQUAL(bench_files(&bench, "studies"),
+                        change == A_FILE_WENT ? 0 : 1 + (change == THE_LEDGER_IS_OLDER));
+        CU_ASSERT_EQUAL(bench_study(&bench, 1).instances, 1U + (change == THE_LEDGER_IS_OLDER));
+        bench_close(&bench);
+    }
+}
+
+/* What the next start has to look at keeps a stop from being one in good order. */
+static void test_stop_with_work_left_is_not_clean(void)
+{
+    struct bench bench;
+    char path[600];
+    bench_open(&bench, NULL);
+    (void)SEND(&bench, .sop = "1.2.3.1");
+    bench_stop_clean(&bench);
+    only_file(&bench, path);
+    CU_ASSERT_EQUAL(unlink(path), 0);
+    for (int start = 0; start < 2; start++) {
+        bench_start(&bench, NULL);
+        CU_ASSERT_EQUAL(bench.bridge->missing_at_start, 1);
+        bench_stop_clean(&bench);
+    }
+    bench_start(&bench, NULL);
+    CU_ASSERT_EQUAL(SEND(&bench, .sop = "1.2.3.1").status, DIMSE_SUCCESS);
+    bench_stop_clean(&bench);
+    bench_start(&bench, NULL); /* this run had still found one missing */
+    CU_ASSERT_TRUE(bench.bridge->compared);
+    CU_ASSERT_EQUAL(bench.bridge->missing_at_start, 0);
+    bench_stop_clean(&bench);
+    bench_start(&bench, NULL);
+    CU_ASSERT_FALSE(bench.bridge->compared);
+    bench_close(&bench);
+}
+
 static CU_TestInfo cases[] = {
+    SUITE_CASE(test_clean_stop_is_believed_while_nothing_changed),
+    SUITE_CASE(test_stop_with_work_left_is_not_clean),
     SUITE_CASE(test_files_without_rows_are_adopted_as_received),
     SUITE_CASE(test_damaged_entry_does_not_stop_the_bridge),
     SUITE_CASE(test_missing_or_short_file_quarantines),
