@@ -27,6 +27,7 @@ struct spool;
 struct spool_writer; /* one instance on its way in */
 
 #define SPOOL_FULL (-2) /* below the reserve, or the disk refused a write */
+#define SPOOL_GONE (-3) /* the file that was received is not there any more */
 
 /* Opens, and makes it when absent, with 0700 directories. `reserve` bytes are kept free. Takes the
  * exclusive lock; another holder is an error that says so. `*out` is the caller's. */
@@ -99,7 +100,7 @@ int spool_writer_commit(struct spool_writer *writer, struct journal_entry *entry
 
 /* Makes the file of a committed instance in its study's folder; durable with the next spool_sync.
  * May be called again, as after a crash. `*crc32` is that of the bytes that the journal had.
- * Returns 0, SPOOL_FULL or -1. */
+ * Returns 0, SPOOL_FULL, SPOOL_GONE or -1. */
 int spool_place(struct spool *spool, struct journal *journal, const struct journal_record *record,
                 uint32_t *crc32, struct error *err);
 

@@ -139,7 +139,8 @@ const struct schema_key schema_keys[] = {
      .fallback = "5GiB",
      .least = "0",
      .most = "1024TiB",
-     .text = "Free space that instances never take. Down to it, senders are refused (associations "
+     .text = "Free space that instances do not take; at least as much as spool.journal, which is "
+             "put in its place even then. Down to it, senders are refused (associations "
              "for the moment, instances with A700), while uploading goes on; they are let in again "
              "when an eighth more is free (at least 16 MiB, at most 1 GiB)."},
 

@@ -16,7 +16,7 @@ static uint64_t round_up(uint64_t length, uint64_t unit)
     return (length + unit - 1) / unit * unit;
 }
 
-static int failure_of(int errnum)
+int journal_failure_of(int errnum)
 {
     return errnum == ENOSPC || errnum == EDQUOT || errnum == EFBIG ? JOURNAL_FULL : -1;
 }
@@ -56,9 +56,15 @@ static struct lane *lane_of(struct journal *journal, struct journal_writer *writ
     if (writer->lane > 0)
         return &journal->lanes[writer->lane - 1];
     struct lane *best = &journal->lanes[0];
-    for (size_t i = 1; i < journal->lane_count; i++)
-        if (journal->lanes[i].writers < best->writers)
-            best = &journal->lanes[i];
+    bool can_rotate = journal_can_rotate(journal);
+    for (size_t i = 1; i < journal->lane_count; i++) {
+        struct lane *lane = &journal->lanes[i];
+        /* Where no segment is to be had, one with a segment is better than one that is idle. */
+        bool has_room = can_rotate || lane->active || !best->active;
+        bool is_better = lane->writers < best->writers || (!can_rotate && !best->active);
+        if (has_room && is_better)
+            best = lane;
+    }
     writer->lane = (unsigned)(best - journal->lanes) + 1;
     best->writers++;
     return best;
@@ -85,7 +91,7 @@ int journal_append(struct journal *journal, struct journal_writer *writer, const
                                 .offset = place.offset};
     errno = 0;
     if (write_piece(place.segment, head, head_length, bytes, length, place.offset, err) != 0)
-        return failure_of(errno);
+        return journal_failure_of(errno);
     (void)pthread_mutex_lock(&journal->lock);
     place.segment->dirty = true;
     (void)pthread_mutex_unlock(&journal->lock);
@@ -226,7 +232,7 @@ static int write_commit(const struct commit *commit, struct error *err)
     errno = 0;
     return segment_write(segment, commit->buffer, commit->length, commit->place.offset, err) == 0
                ? 0
-               : failure_of(errno);
+               : journal_failure_of(errno);
 }
 
 static uint64_t blocks_of(const struct journal_writer *writer, uint64_t length)
@@ -271,6 +277,8 @@ int journal_commit(struct journal *journal, struct journal_writer *writer, uint8
     } else {
         let_go(journal, writer, 0);
     }
+    if (code != 0)
+        journal_retire(journal);
     (void)pthread_mutex_unlock(&journal->lock);
     return code;
 }

@@ -15,6 +15,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#define GROW_AGAIN_MS 1000
+
 #define BROKEN_TEXT                                                                                \
     "the journal takes nothing more since a sync of its disk failed; check the disk and restart "  \
     "the bridge"
@@ -98,7 +100,6 @@ int journal_open(struct journal **out, const struct journal_options *options, st
     if (!journal)
         return error_set(err, "no memory for the journal");
     journal->options = *options;
-    journal->may_grow = true;
     journal->lane_count = lanes_of(options->segments);
     journal->capacity = options->segments;
     init_waiting(journal);
@@ -150,7 +151,7 @@ static unsigned count_open(const struct journal *journal)
     return count;
 }
 
-static struct segment *warmest_free(struct journal *journal)
+static struct segment *warmest_free(const struct journal *journal)
 {
     struct segment *best = NULL;
     for (size_t i = 0; i < journal->count; i++) {
@@ -159,6 +160,17 @@ static struct segment *warmest_free(struct journal *journal)
             best = segment;
     }
     return best;
+}
+
+static bool may_grow(const struct journal *journal)
+{
+    return journal->count < journal->options.segments &&
+           clock_monotonic_ms(clock_system()) >= journal->grow_at_ms;
+}
+
+bool journal_can_rotate(const struct journal *journal)
+{
+    return may_grow(journal) || warmest_free(journal);
 }
 
 /* Lets go of the lock meanwhile. */
@@ -171,7 +183,7 @@ static int grow(struct journal *journal, struct error *err)
     if (code == 0)
         journal->segments[journal->count++] = made;
     else if (code == JOURNAL_FULL)
-        journal->may_grow = false; /* what is there has to do */
+        journal->grow_at_ms = clock_monotonic_ms(clock_system()) + GROW_AGAIN_MS;
     return code;
 }
 
@@ -183,7 +195,7 @@ static int rotate(struct journal *journal, struct lane *lane, bool *took, struct
     int code = 0;
     *took = false;
     journal->rotating = true;
-    if (!next && journal->count < journal->options.segments && journal->may_grow) {
+    if (!next && may_grow(journal)) {
         code = grow(journal, err);
         next = warmest_free(journal);
         if (code == JOURNAL_FULL && journal->count > 0)
@@ -192,7 +204,8 @@ static int rotate(struct journal *journal, struct lane *lane, bool *took, struct
     if (code == 0 && next) {
         next->state = SEGMENT_RETIRING; /* nobody else's meanwhile */
         (void)pthread_mutex_unlock(&journal->lock);
-        code = segment_begin(journal, next, err);
+        errno = 0;
+        code = segment_begin(journal, next, err) == 0 ? 0 : journal_failure_of(errno);
         (void)pthread_mutex_lock(&journal->lock);
         next->state = code == 0 ? SEGMENT_ACTIVE : SEGMENT_FREE;
     }
@@ -211,18 +224,49 @@ static int rotate(struct journal *journal, struct lane *lane, bool *took, struct
     return code;
 }
 
+/* Numbers that came to nothing. */
+static void skip_void(struct journal *journal)
+{
+    while (journal->settled + 1 < journal->next_number &&
+           journal_slot(journal, journal->settled + 1)->state == SLOT_VOID)
+        journal->settled++;
+}
+
+/* Nothing behind it is due before it has ended. */
+static bool is_oldest_written(const struct journal *journal)
+{
+    return journal->slots[(journal->settled + 1) % SLOTS].state == SLOT_WRITING;
+}
+
+static void wait_for_a_commit(struct journal *journal)
+{
+    journal->awaiting++;
+    (void)pthread_cond_wait(&journal->changed, &journal->lock);
+    journal->awaiting--;
+}
+
 /* Has some settled, without the lock. */
 static int make_room(struct journal *journal, struct error *err)
 {
     uint64_t before = journal->frees + journal->settled;
+    skip_void(journal);
+    journal_retire(journal);
+    if (before != journal->frees + journal->settled)
+        return 0;
     (void)pthread_mutex_unlock(&journal->lock);
     int failed = journal->options.make_room
                      ? journal->options.make_room(journal->options.context, err)
                      : error_set(err, "the journal is full");
     (void)pthread_mutex_lock(&journal->lock);
-    if (!failed && before == journal->frees + journal->settled && !warmest_free(journal))
-        failed = error_set(err, "the journal is full, and nothing in it can be settled");
-    return failed ? JOURNAL_FULL : 0;
+    if (failed || before != journal->frees + journal->settled || warmest_free(journal))
+        return failed ? JOURNAL_FULL : 0;
+    if (journal->settled + 1 == journal->next_number) {
+        (void)error_set(err, "the journal is full of instances on their way");
+        return JOURNAL_FULL;
+    }
+    if (is_oldest_written(journal))
+        wait_for_a_commit(journal);
+    return 0;
 }
 
 int journal_reserve(struct journal *journal, struct lane *lane, uint64_t length, bool numbered,
@@ -261,7 +305,8 @@ int journal_reserve(struct journal *journal, struct lane *lane, uint64_t length,
 
 bool journal_is_crowded(const struct journal *journal)
 {
-    return count_open(journal) >= journal->options.segments / 2;
+    size_t most = may_grow(journal) ? journal->options.segments : journal->count;
+    return count_open(journal) >= (most > 1 ? most / 2 : 1);
 }
 
 int journal_is_sound(struct journal *journal, struct error *err)
@@ -274,9 +319,12 @@ int journal_is_sound(struct journal *journal, struct error *err)
 
 /* ---- settling ---- */
 
-/* Takes one that nothing needs any more, null when there is none. */
+/* Takes one that nothing needs any more, null when there is none. What was not replayed may be
+ * needed, whatever it looks like. */
 static struct segment *take_unneeded(struct journal *journal)
 {
+    if (!journal->resumed)
+        return NULL;
     for (size_t i = 0; i < journal->count; i++) {
         struct segment *segment = &journal->segments[i];
         bool is_used = segment->state == SEGMENT_FULL ||
@@ -300,7 +348,7 @@ void journal_retire(struct journal *journal)
         (void)pthread_mutex_lock(&journal->lock);
         segment->state = SEGMENT_FREE;
         segment->freed = ++journal->frees;
-        journal->may_grow = true;
+        journal->grow_at_ms = 0;
         (void)pthread_cond_broadcast(&journal->changed);
     }
 }
@@ -325,14 +373,6 @@ void journal_settle(struct journal *journal, uint64_t through)
     (void)pthread_mutex_unlock(&journal->lock);
 }
 
-/* Numbers that came to nothing. */
-static void skip_void(struct journal *journal)
-{
-    while (journal->settled + 1 < journal->next_number &&
-           journal_slot(journal, journal->settled + 1)->state == SLOT_VOID)
-        journal->settled++;
-}
-
 uint64_t journal_due(struct journal *journal, struct journal_place *places, size_t size,
                      size_t *count, uint64_t *through)
 {
@@ -340,6 +380,7 @@ uint64_t journal_due(struct journal *journal, struct journal_place *places, size
     *count = 0;
     (void)pthread_mutex_lock(&journal->lock);
     skip_void(journal);
+    journal_retire(journal);
     *through = journal->settled;
     for (uint64_t number = journal->settled + 1; number < journal->next_number; number++) {
         const struct slot *slot = journal_slot(journal, number);

@@ -66,8 +66,8 @@ struct journal {
     size_t count, capacity;
     size_t lane_count;
     struct lane lanes[LANES_MAX];
-    uint64_t frees; /* so far */
-    bool may_grow;  /* the disk has not refused another segment */
+    uint64_t frees;     /* so far */
+    int64_t grow_at_ms; /* monotonic: the disk has refused a segment, and is not asked before */
     bool rotating, broken, resumed;
     uint64_t next_number, settled;
     uint64_t replayed; /* the highest number seen at start */
@@ -87,6 +87,9 @@ struct reservation {
 int journal_reserve(struct journal *journal, struct lane *lane, uint64_t length, bool numbered,
                     struct reservation *out, struct error *err);
 
+/* With the lock: whether a segment that nobody uses can be had without settling. */
+bool journal_can_rotate(const struct journal *journal);
+
 /* With the lock: whether pieces of instances on their way already keep so many segments that
  * others have to go without. */
 bool journal_is_crowded(const struct journal *journal);
@@ -105,6 +108,9 @@ struct slot *journal_slot(struct journal *journal, uint64_t number);
 /* The segment of that id, null when there is none. With or without the lock: the array changes only
  * while nobody else can hold one of its ids. */
 struct segment *journal_segment(struct journal *journal, uint32_t id);
+
+/* What a failed write means: JOURNAL_FULL or -1. */
+int journal_failure_of(int errnum);
 
 /* Writes the header of a segment that is to be written over. Returns 0 or -1. Without the lock. */
 int segment_begin(const struct journal *journal, struct segment *segment, struct error *err);

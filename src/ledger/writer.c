@@ -88,7 +88,9 @@ static bool is_disk_failure(sqlite3 *handle)
 
 bool ledger_write_failed(const struct database *database)
 {
-    return is_full(database->handle) || is_disk_failure(database->handle);
+    int code = sqlite3_errcode(database->handle) & 0xFF;
+    return is_full(database->handle) || is_disk_failure(database->handle) || code == SQLITE_NOMEM ||
+           code == SQLITE_BUSY || code == SQLITE_INTERRUPT;
 }
 
 /* Whether the transaction still stands: some failures of SQLite's end it as a whole. */

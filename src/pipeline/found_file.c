@@ -122,13 +122,17 @@ int found_file_judge(enum found_fate *fate, struct bridge *bridge, struct ledger
                   arrival->file_name);
         return 0;
     }
-    if (!survey.has_copy && survey.missing.instance_id != 0)
+    if (survey.has_copy || (survey.is_superseded && survey.stands)) {
+        *fate = FOUND_COPY;
+        return 0;
+    }
+    if (survey.missing.instance_id != 0)
         return take_place(bridge, &survey.missing, arrival);
-    if (!survey.has_copy && survey.was_let_go) {
+    if (survey.was_let_go) {
         *fate = FOUND_UNWANTED;
         return 0;
     }
-    if (!survey.has_copy && survey.is_superseded && !survey.stands) {
+    if (survey.is_superseded) {
         log_error("recovery",
                   "%s was superseded, but what superseded it is missing; it stays in the spool: "
                   "restore the other file, or remove this one",

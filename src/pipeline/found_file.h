@@ -12,6 +12,7 @@ int found_file_check(const struct spool_found *found, const struct part10_header
 enum found_fate {
     FOUND_RECORD,  /* is to be recorded, as if it had just come */
     FOUND_SETTLED, /* a row names it now, or it has to wait for a person; it stays as it is */
+    FOUND_COPY,    /* was counted when it came, and should have gone then; it is to be removed */
     FOUND_UNWANTED /* a leftover of what a person has let go since; it is to be removed */
 };
 

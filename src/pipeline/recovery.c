@@ -74,9 +74,12 @@ static int record_found(struct recovery *recovery, const struct spool_found *fou
     if (!failed && fate == FOUND_RECORD)
         failed = ledger_instance_received(bridge->ledger, &outcome, &arrival, recovery->err);
     kept_entry_free(&kept);
-    if (!failed && fate == FOUND_UNWANTED) {
+    if (!failed && (fate == FOUND_UNWANTED || fate == FOUND_COPY)) {
         log_info("recovery",
-                 "%s is left over from before its instance was discarded, cancelled or forgotten",
+                 fate == FOUND_COPY
+                     ? "%s is a copy of what is there, or was superseded, and goes"
+                     : "%s is left over from before its instance was discarded, cancelled or "
+                       "forgotten",
                  found->name);
         remove_settled(recovery, found->name);
     }

@@ -85,19 +85,29 @@ static int place_file(struct bridge *bridge, const struct journal_place *place, 
     return failed;
 }
 
+/* One damaged instance must not keep all others in the journal: its row is recorded, and packing,
+ * the audit and the next start find that its file is missing or not what was received. */
+static void tell_damage(struct bridge *bridge, const struct error *gone)
+{
+    atomic_store(&bridge->leaves_work, true);
+    log_error("reception",
+              "instance %s is acknowledged, and what is on the disk of it is not what was received "
+              "(%s): the disk or the memory of this machine is damaged; its study is held, have it "
+              "sent again",
+              bridge->settler->record.request.sop_instance_uid,
+              gone ? gone->text : "the CRC-32 differs");
+}
+
 static int place_files(struct bridge *bridge, struct error *err)
 {
     struct settler *settler = bridge->settler;
     for (size_t i = 0; i < settler->count; i++) {
         bool is_whole = false;
         int failed = place_file(bridge, &settler->places[i], &is_whole, err);
-        if (failed)
+        if (failed && failed != SPOOL_GONE)
             return failed;
-        if (!is_whole)
-            return error_set(err,
-                             "the bytes of instance %s in the journal are not those received: "
-                             "the disk or the memory of this machine is damaged",
-                             settler->record.request.sop_instance_uid);
+        if (failed || !is_whole)
+            tell_damage(bridge, failed ? err : NULL);
     }
     return spool_sync(bridge->spool, err);
 }
@@ -278,15 +288,23 @@ static int settle_replayed(struct replay *replay)
     return failed;
 }
 
-/* Its sync never ended, so nobody was answered: the record came to the disk before the bytes. */
-static int drop_torn(struct replay *replay)
+/* Where its sync never ended, nobody was answered: the record came to the disk before the bytes.
+ * Its own file was synced before the record, though. What stands in a study folder under its name
+ * is looked at with all files that have no row. */
+static void drop_torn(struct replay *replay)
 {
     const struct journal_record *record = &replay->bridge->settler->record;
     replay->torn++;
-    log_info("recovery",
-             "instance %s was cut off by a crash before its sender was answered, and is dropped",
-             record->request.sop_instance_uid);
-    return spool_remove(replay->bridge->spool, record->entry.file_name, replay->err);
+    if (record->entry.part_name[0])
+        log_error("recovery",
+                  "instance %s was acknowledged, and its file is gone from the spool: the disk is "
+                  "damaged, or somebody removed it; have it sent again",
+                  record->request.sop_instance_uid);
+    else
+        log_warning("recovery",
+                    "the bytes of instance %s are not whole in the journal: the machine stopped "
+                    "before its sender was answered, or the disk is damaged",
+                    record->request.sop_instance_uid);
 }
 
 static int replay_one(void *context, const struct journal_place *place)
@@ -300,8 +318,10 @@ static int replay_one(void *context, const struct journal_place *place)
         return -1;
     if (is_whole && settler->record.entry.part_name[0])
         is_whole = spool_has_part(bridge->spool, &settler->record);
-    if (!is_whole)
-        return drop_torn(replay);
+    if (!is_whole) {
+        drop_torn(replay);
+        return 0;
+    }
     settler->places[settler->count++] = *place;
     return settler->count == BATCH ? settle_replayed(replay) : 0;
 }

@@ -49,8 +49,10 @@ static int arrive(struct spool *spool, struct arrival *arrival, struct error *er
             return 0;
         if (errno != ENOENT)
             return fail(spool, errno, err, "putting in place", arrival->final_path);
-        if (arrival->part_path && access(arrival->part_path, F_OK) != 0)
-            return fail(spool, errno, err, "looking for", arrival->part_path);
+        if (arrival->part_path && access(arrival->part_path, F_OK) != 0) {
+            (void)error_errno(err, errno, "looking for %s", arrival->part_path);
+            return SPOOL_GONE;
+        }
         if (mkdir(arrival->folder_path, 0700) != 0 && errno != EEXIST)
             return fail(spool, errno, err, "making folder", arrival->folder_path);
     }
@@ -116,12 +118,10 @@ int spool_place(struct spool *spool, struct journal *journal, const struct journ
 
 int spool_sync(struct spool *spool, struct error *err)
 {
-    int fd = open(spool->studies, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    int errnum = fd < 0 || syncfs(fd) != 0 ? errno : 0;
-    if (fd >= 0)
-        (void)close(fd); /* a directory */
-    if (errnum == 0)
+    /* One descriptor for good: it hears of each failed write since it was opened. */
+    if (syncfs(spool->studies_fd) == 0)
         return 0;
+    int errnum = errno;
     (void)error_errno(err, errnum, "syncing the spool %s", spool->directory);
     return spool_failure(spool, errnum);
 }

@@ -20,7 +20,8 @@ struct spool {
     char directory[FS_PATH_MAX];
     char incoming[FS_PATH_MAX];
     char studies[FS_PATH_MAX];
-    int lock_fd; /* holds the exclusive lock while open */
+    int studies_fd; /* the directory */
+    int lock_fd;    /* holds the exclusive lock while open */
     _Atomic uint64_t reserve;
     struct {
         pthread_mutex_t lock; /* guards what follows; never held over the disk */

@@ -68,6 +68,9 @@ static int make_places(struct spool *spool, struct error *err)
         fs_join(spool->studies, spool->directory, "studies", err) != 0 ||
         fs_make_directory(spool->incoming, err) != 0 || fs_make_directory(spool->studies, err) != 0)
         return -1;
+    spool->studies_fd = open(spool->studies, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (spool->studies_fd < 0)
+        return error_errno(err, errno, "opening %s", spool->studies);
     /* A run that was killed may have left folders that no fsync has covered. */
     return fs_sync_directory(spool->studies, err);
 }
@@ -78,7 +81,7 @@ int spool_open(struct spool **out, const char *directory, uint64_t reserve, stru
     struct spool *spool = calloc(1, sizeof *spool);
     if (!spool)
         return error_set(err, "opening the spool %s: out of memory", directory);
-    spool->lock_fd = -1;
+    spool->lock_fd = spool->studies_fd = -1;
     atomic_init(&spool->reserve, reserve);
     spool_room_init(spool);
     int length = snprintf(spool->directory, sizeof spool->directory, "%s", directory);
@@ -100,6 +103,8 @@ void spool_close(struct spool *spool)
 {
     if (!spool)
         return;
+    if (spool->studies_fd >= 0)
+        (void)close(spool->studies_fd); /* a directory */
     if (spool->lock_fd >= 0)
         (void)close(spool->lock_fd); /* ends the lock; there is nothing to lose in the file */
     spool_room_destroy(spool);

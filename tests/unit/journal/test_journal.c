@@ -7,11 +7,14 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 static atomic_bool syncs_fail, room_refused;
@@ -396,6 +399,59 @@ static void test_writer_has_so_many_pieces(void)
     journal_bench_close(&bench);
 }
 
+/* The disk takes no file that is longer. */
+static void limit_files(rlim_t bytes)
+{
+    static void (*handler)(int);
+    struct rlimit limit;
+    CU_ASSERT_EQUAL_FATAL(getrlimit(RLIMIT_FSIZE, &limit), 0);
+    limit.rlim_cur = bytes == RLIM_INFINITY ? limit.rlim_max : bytes;
+    if (bytes != RLIM_INFINITY)
+        handler = signal(SIGXFSZ, SIG_IGN);
+    CU_ASSERT_EQUAL_FATAL(setrlimit(RLIMIT_FSIZE, &limit), 0);
+    if (bytes == RLIM_INFINITY)
+        (void)signal(SIGXFSZ, handler);
+}
+
+/* It goes on by itself when there is room again, also when it never had a segment. */
+static void test_disk_that_refused_a_segment_is_asked_again(void)
+{
+    struct journal_bench bench;
+    const struct timespec moment = {.tv_nsec = 20000000};
+    int code = JOURNAL_FULL;
+    journal_bench_open(&bench, 4);
+    limit_files(BENCH_SEGMENT / 2);
+    CU_ASSERT_EQUAL(journal_bench_commit(&bench, 1, 1000, 4096), JOURNAL_FULL);
+    limit_files(RLIM_INFINITY);
+    for (int tries = 0; tries < 500 && code == JOURNAL_FULL; tries++) {
+        code = journal_bench_commit(&bench, 1, 1000, 4096);
+        (void)nanosleep(&moment, NULL);
+    }
+    CU_ASSERT_EQUAL(code, 0);
+    journal_bench_close(&bench);
+}
+
+/* What could not be written takes no room for good. */
+static void test_failed_writes_leave_no_segment_taken(void)
+{
+    struct journal_bench bench;
+    uint64_t through;
+    unsigned instances[64];
+    journal_bench_open(&bench, 2);
+    CU_ASSERT_EQUAL(journal_bench_commit(&bench, 1, 1000, 4096), 0);
+    CU_ASSERT_EQUAL(due(&bench, instances, &through), 1);
+    journal_settle(bench.journal, through);
+    limit_files(4096);
+    unsigned refused = 0;
+    for (unsigned i = 0; i < 300; i++)
+        refused += journal_bench_commit(&bench, 2, 10000, 20000) != 0;
+    limit_files(RLIM_INFINITY);
+    CU_ASSERT_EQUAL(refused, 300);
+    CU_ASSERT_EQUAL(journal_bench_commit(&bench, 3, 1000, 4096), 0);
+    CU_ASSERT_EQUAL(due(&bench, instances, &through), 1);
+    journal_bench_close(&bench);
+}
+
 static void test_failed_sync_ends_it(void)
 {
     struct journal_bench bench;
@@ -608,6 +664,8 @@ static CU_TestInfo cases[] = {
     SUITE_CASE(test_full_journal_says_why),
     SUITE_CASE(test_slow_senders_leave_room),
     SUITE_CASE(test_writer_has_so_many_pieces),
+    SUITE_CASE(test_disk_that_refused_a_segment_is_asked_again),
+    SUITE_CASE(test_failed_writes_leave_no_segment_taken),
     SUITE_CASE(test_failed_sync_ends_it),
     SUITE_CASE(test_disk_that_is_full_from_the_start),
     SUITE_CASE(test_disk_that_has_room_for_some_segments),

@@ -677,6 +677,27 @@ static void test_clean_stop_is_believed_while_nothing_changed(void)
     }
 }
 
+/* A kill between the row and the removal of what it made needless: it was counted already. */
+static void test_leftover_copy_is_not_counted_again(void)
+{
+    struct bench bench;
+    char path[600], copy[640];
+    bench_open(&bench, NULL);
+    (void)SEND(&bench, .sop = "1.2.3.1");
+    (void)SEND(&bench, .sop = "1.2.3.1");
+    bench_stop(&bench);
+    only_file(&bench, path);
+    (void)snprintf(copy, sizeof copy, "%.*s.0123456789abcdef.dcm",
+                   (int)(strlen(path) - strlen(".0123456789abcdef.dcm")), path);
+    copy_whole(path, copy);
+    bench_start(&bench, NULL);
+    CU_ASSERT_EQUAL(access(copy, F_OK), -1);
+    CU_ASSERT_EQUAL(access(path, F_OK), 0);
+    CU_ASSERT_EQUAL(totals_of(&bench).acknowledged, 2);
+    CU_ASSERT_EQUAL(totals_of(&bench).resends, 1);
+    bench_close(&bench);
+}
+
 /* What the next start has to look at keeps a stop from being one in good order. */
 static void test_stop_with_work_left_is_not_clean(void)
 {
@@ -707,6 +728,7 @@ static void test_stop_with_work_left_is_not_clean(void)
 static CU_TestInfo cases[] = {
     SUITE_CASE(test_clean_stop_is_believed_while_nothing_changed),
     SUITE_CASE(test_stop_with_work_left_is_not_clean),
+    SUITE_CASE(test_leftover_copy_is_not_counted_again),
     SUITE_CASE(test_files_without_rows_are_adopted_as_received),
     SUITE_CASE(test_damaged_entry_does_not_stop_the_bridge),
     SUITE_CASE(test_missing_or_short_file_quarantines),
