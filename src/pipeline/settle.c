@@ -16,10 +16,12 @@
  * sends for a moment, but not long. */
 #define QUIET_MS       50
 #define PATIENCE_MS    1000
+#define GIVE_WAY_MS    2
 #define FAULT_DELAY_MS 5000
 
 struct settler {
-    pthread_mutex_t lock;
+    atomic_uint waiting;  /* who wants the lock to have something settled */
+    pthread_mutex_t lock; /* guards the rest */
     struct journal_record record;
     size_t count;
     struct journal_place places[BATCH];
@@ -185,7 +187,9 @@ static int settle_some(struct bridge *bridge, bool *any, struct error *err)
 {
     struct settler *settler = bridge->settler;
     uint64_t through = 0;
+    atomic_fetch_add(&settler->waiting, 1);
     pthread_mutex_lock(&settler->lock);
+    atomic_fetch_sub(&settler->waiting, 1);
     (void)journal_due(bridge->journal, settler->places, BATCH, &settler->count, &through);
     *any = settler->count > 0;
     int failed = *any ? settle_batch(bridge, through, err) : 0;
@@ -256,6 +260,10 @@ void *settle_run(void *context)
         journal_backlog(bridge->journal, &backlog);
         int64_t wait = backlog.bytes == 0 ? FAULT_DELAY_MS
                                           : patience(&backlog, clock_monotonic_ms(clock_system()));
+        /* Whoever lets go of a mutex and takes it again at once keeps the others out of it: where
+         * somebody waits, he settles. */
+        if (wait == 0 && atomic_load(&bridge->settler->waiting) > 0)
+            wait = GIVE_WAY_MS;
         if (wait > 0) {
             journal_wait(bridge->journal, wait);
             continue;

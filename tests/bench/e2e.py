@@ -22,7 +22,7 @@ import os
 import shutil
 import sys
 
-from bench_table import Column, Failed, Row, alternate, machine, table, touch_memory, write_json
+from bench_table import Column, Failed, Row, alternate, machine, table, touch_memory, warm, write_json
 from e2e_contenders import Bridge, Orthanc, StoreScp, World
 from tus_store import HERE, install_peers, memory_file_system
 
@@ -41,7 +41,7 @@ def run_row(given, row, contenders, columns, before=None):
         for name, contender in contenders:
             started.append(contender.__enter__())
             row.add(name, contender)
-        alternate(row, given.rounds, given.warm_up, before)
+        alternate(row, given.rounds, given.warm_up, before or (None if given.quick else warm))
     finally:
         for contender in reversed(started):
             contender.__exit__(None, None, None)

@@ -22,7 +22,7 @@ import random
 import sys
 
 from bench_table import (MIB, Column, Failed, Row, alternate, machine, read, table, touch_memory,
-                         write_json)
+                         warm, write_json)
 from net_path import DEBIAN, LARGE_SEND_BUFFERS, Broken, Loopback, Path, Unavailable
 from tus_store import HERE, Store, install_peers, memory_file_system, tool
 from upload_clients import Bridge, Curl, Peer
@@ -57,7 +57,7 @@ def archives(given, count, mib):
 
 
 def finish(given, row):
-    alternate(row, given.rounds, given.warm_up)
+    alternate(row, given.rounds, given.warm_up, None if given.quick else warm)
     print(table(row, COLUMNS), flush=True)
     return row
 

@@ -16,10 +16,10 @@ add_test(NAME integration_bad_week
 set_tests_properties(integration_bad_week PROPERTIES TIMEOUT 1800 LABELS integration)
 
 aurabridge_world_test(bridge integration)
-aurabridge_world_test(newcomer integration)
+aurabridge_world_test(newcomer release)
 aurabridge_world_test(regressions integration)
 aurabridge_world_test(files integration)
-aurabridge_world_test(readers integration)
+aurabridge_world_test(readers release)
 aurabridge_world_test(audit integration)
 aurabridge_world_test(journal integration)
 aurabridge_world_test(delivery_tus integration)

@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
-"""Senders that never rest, until a file appears: PORT STOP-FILE [SENDERS]
+"""Senders that go on until a file appears: PORT STOP-FILE [SENDERS]
 
 Each sends one small generated study after the other, an association each: one instance of it twice,
-and another once more with other pixels. A bridge that goes away is tried again with the next study. Prints how many instances were answered
-0000.
+and another once more with other pixels. A bridge that goes away is tried again with the next study.
+A pause between studies keeps a fast bridge from having ten thousands of them before the test is over.
+Prints how many instances were answered 0000.
 """
 import os
 import sys
@@ -14,6 +15,7 @@ import make_instances
 import pdu_sender
 
 EACH = 3
+PAUSE = 0.1  # seconds
 
 
 def make_instance(study, series, uid, number, pixel):
@@ -59,6 +61,7 @@ class Busy:
     def run(self, calling):
         while not os.path.exists(self.stop):
             self.send_study(calling)
+            time.sleep(PAUSE)
 
 
 def main():
