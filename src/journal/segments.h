@@ -45,6 +45,10 @@ struct lane {
 };
 #define LANES_MAX 4
 
+#define BROKEN_TEXT                                                                                \
+    "the journal takes nothing more since a sync of its disk failed; check the disk and restart "  \
+    "the bridge"
+
 enum slot_state { SLOT_WRITING, SLOT_DURABLE, SLOT_VOID };
 
 struct slot {
@@ -102,6 +106,12 @@ bool journal_is_half_full(const struct journal *journal, uint64_t blocks);
 
 /* With the lock: ends the next, or the present, journal_wait. */
 void journal_want(struct journal *journal);
+
+/* With the lock: numbers that came to nothing are settled. */
+void journal_skip_void(struct journal *journal);
+
+/* With the lock, which it lets go of meanwhile: waits until some commit has ended. */
+void journal_await_any(struct journal *journal);
 
 struct slot *journal_slot(struct journal *journal, uint64_t number);
 

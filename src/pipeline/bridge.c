@@ -10,16 +10,19 @@
 #include "aurabridge/fs.h"
 #include "aurabridge/log.h"
 
+#include <errno.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 /* However long nothing is due, time may have been set meanwhile: look again. */
 #define LONGEST_WAIT_MS 30000
 
 #define JOURNAL_SEGMENTS 16
+#define JOURNAL_PLACE    "journal" /* in the spool */
 
 static int init_waiting(struct bridge *bridge)
 {
@@ -42,7 +45,7 @@ static int open_journal(struct journal **out, const struct config *config, struc
                         struct error *err)
 {
     char path[FS_PATH_MAX];
-    if (fs_join(path, config->spool.directory, "journal", err) != 0)
+    if (fs_join(path, config->spool.directory, JOURNAL_PLACE, err) != 0)
         return -1;
     const struct journal_options options = {
         .directory = path,
@@ -66,7 +69,12 @@ int bridge_count_unsettled(uint64_t *out, const struct config *config, struct le
 {
     struct journal *journal = NULL;
     uint64_t settled = 0;
+    char path[FS_PATH_MAX];
     *out = 0;
+    if (fs_join(path, config->spool.directory, JOURNAL_PLACE, err) != 0)
+        return -1;
+    if (access(path, F_OK) != 0 && errno == ENOENT)
+        return 0; /* from before there was one: it is not for this to make it */
     int failed = ledger_settled(ledger, &settled, err);
     if (!failed)
         failed = open_journal(&journal, config, NULL, err);

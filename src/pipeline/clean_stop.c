@@ -1,7 +1,7 @@
 /* A stop in good order. Guarantees that a start which believes in one finds files and rows as that
  * stop left them: everything was in its place and durable, the ledger is the one of that stop, it
  * was not in use since, and no file came to or went from a study folder. Then nothing has to be
- * compared file by file, and a start takes as long with a million instances as with a few. What a
+ * compared file by file, however many there are. What a
  * file that stayed holds is for packing to check. */
 #include "clean_stop.h"
 

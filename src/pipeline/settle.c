@@ -346,8 +346,7 @@ int settle_replay(struct bridge *bridge, struct error *err)
     journal_resume(bridge->journal, settled);
     if (replay.settled + replay.torn > 0)
         log_info("recovery",
-                 "%u instances were in the journal and are in their folders now; %u that nobody "
-                 "was answered about were cut off",
+                 "%u instances were in the journal and are in their folders now; %u were not whole",
                  replay.settled, replay.torn);
     return 0;
 }
