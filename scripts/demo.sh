@@ -53,6 +53,7 @@ leave() {
     exit "$status"
 }
 trap leave EXIT
+trap 'exit 129' HUP
 trap 'exit 130' INT
 trap 'exit 143' TERM
 

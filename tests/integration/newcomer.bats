@@ -73,7 +73,8 @@ demo_start() {
         wait "$DEMO_PID" || status=$?
         cat "$WORLD/demo.log"
         [ "$status" -eq "$code" ]
-        nothing_is_left
+        # The watcher's own `studies` command got the signal too, but nobody waits for its end.
+        wait_until 10 nothing_is_left
     done
 }
 
