@@ -23,6 +23,7 @@ sys.path.insert(0, os.path.join(HERE, "..", "support"))
 import data_sets  # noqa: E402
 
 PATIENCE = 300  # seconds for what should take a few
+TOUCH = 3 * 512  # KiB of memory for each instance: its file, its share of two archives, some more
 POLL = 0.01
 
 CONFIGURATION = """\
@@ -135,6 +136,8 @@ class World:
                    "--seed", str(self.seed), "--digests", digests]
         if self.given.quick:
             command += ["--size", "16KiB"]
+        else:
+            command += ["--touch", f"{TOUCH * self.instances}KiB"]
         sender = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         with sender.stdout:
             line = sender.stdout.readline()
