@@ -10,9 +10,15 @@
 #include "aurabridge/route.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+
+/* Buffers of at least this size are mapped for themselves and unmapped when they are freed. The C
+ * library would raise the limit at the first of them that goes, and keep what associations of all
+ * threads had in heaps that what lives longer holds open. */
+#define MAPPED_BUFFER (64 * 1024)
 
 struct daemon {
     const struct command_line *line;
@@ -139,6 +145,8 @@ int command_serve(int argc, char **argv)
     (void)sigaddset(&signals, SIGINT);
     (void)sigaddset(&signals, SIGHUP);
     (void)pthread_sigmask(SIG_BLOCK, &signals, NULL);
+
+    (void)mallopt(M_MMAP_THRESHOLD, MAPPED_BUFFER);
 
     struct daemon daemon = {.line = &line};
     struct error err;

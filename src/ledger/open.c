@@ -51,7 +51,7 @@ static int open_writer(struct ledger *ledger, const char *path, struct error *er
         return error_wrap(err, "cannot open ledger %s", path);
     /* synchronous before the first write, so that the tables are durable too */
     if (database_run(&ledger->writer,
-                     "PRAGMA synchronous=FULL;PRAGMA mmap_size=0;PRAGMA cache_size=-8192;"
+                     "PRAGMA synchronous=FULL;PRAGMA mmap_size=0;PRAGMA cache_size=-2048;"
                      "PRAGMA temp_store=MEMORY;PRAGMA cell_size_check=ON;",
                      err) != 0 ||
         schema_prepare(&ledger->writer, path, err) != 0)
@@ -71,7 +71,7 @@ static int open_readers(struct ledger *ledger, const char *path, struct error *e
         struct database *reader = &ledger->readers[i];
         if (database_open(reader, path, SQLITE_OPEN_READWRITE, err) != 0 ||
             database_run(reader,
-                         "PRAGMA query_only=ON;PRAGMA mmap_size=0;PRAGMA cache_size=-1024;"
+                         "PRAGMA query_only=ON;PRAGMA mmap_size=0;PRAGMA cache_size=-512;"
                          "PRAGMA temp_store=MEMORY;PRAGMA cell_size_check=ON;"
                          "PRAGMA wal_autocheckpoint=0;",
                          err) != 0)
