@@ -211,6 +211,11 @@ int ledger_set_route(struct ledger *ledger, int64_t id, const char *route_key,
  * (INT64_MAX: nothing is being received or validated). */
 int ledger_study_due(struct ledger *ledger, int64_t *id, int64_t now_ms, int64_t *next_ms,
                      struct error *err);
+/* Whether a receiving study is due later than the first time, or one in flight waits, for its
+ * retry or with its lease, for longer than until the second. Costs about the same however many
+ * studies there are. */
+int ledger_waits_later(struct ledger *ledger, bool *found, int64_t due_after_ms,
+                       int64_t retry_after_ms, struct error *err);
 
 /* The next study of the destination that is ready, packaging, uploading or confirming, due at
  * `now_ms`, not leased, and not behind an earlier generation that is still in flight (or, when it

@@ -1,4 +1,4 @@
-/* What is due, and who works on it. Guarantees that a study is leased to one owner at a time, that
+/* Who works on what. Guarantees that a study is leased to one owner at a time, that
  * the oldest of a priority goes first, and that no upload of a study overtakes an earlier one.
  * Every search runs down an index that holds only studies which wait, so that it costs the same
  * whatever is stored.
@@ -33,57 +33,6 @@ const char *claim_search(bool urgent_only)
 }
 
 #define WAITS_ENDED_AT_ONCE 32
-
-struct due {
-    int64_t now_ms, id, next_ms;
-};
-
-static int find_earliest(struct database *database, const char *sql, struct due *due,
-                         struct error *err)
-{
-    sqlite3_stmt *row = NULL;
-    int found = database_query(database, &row, sql, NO_VALUES, err);
-    if (found <= 0)
-        return found;
-    if (sqlite3_column_int64(row, 1) < due->next_ms) {
-        due->id = sqlite3_column_int64(row, 0);
-        due->next_ms = sqlite3_column_int64(row, 1);
-    }
-    row_done(row);
-    return 0;
-}
-
-static int find_due(struct ledger *ledger, struct database *database, void *argument,
-                    struct error *err)
-{
-    (void)ledger;
-    struct due *due = argument;
-    if (find_earliest(database,
-                      "SELECT id,free_at_ms FROM study INDEXED BY study_validating "
-                      "WHERE state='validating' "
-                      "ORDER BY free_at_ms LIMIT 1",
-                      due, err) != 0 ||
-        find_earliest(database,
-                      "SELECT id,due_ms FROM study INDEXED BY study_receiving "
-                      "WHERE state='receiving' ORDER BY due_ms LIMIT 1",
-                      due, err) != 0)
-        return -1;
-    return due->next_ms <= due->now_ms ? 0 : LEDGER_NOT_FOUND;
-}
-
-int ledger_study_due(struct ledger *ledger, int64_t *id, int64_t now_ms, int64_t *next_ms,
-                     struct error *err)
-{
-    struct due due = {.now_ms = now_ms, .next_ms = INT64_MAX};
-    int failed = ledger_read(ledger, find_due, &due, err);
-    if (!failed)
-        *id = due.id;
-    if (failed == LEDGER_NOT_FOUND)
-        (void)error_set(err, "no study is due");
-    if (next_ms)
-        *next_ms = due.next_ms;
-    return failed;
-}
 
 struct claim {
     const char *destination, *owner;

@@ -38,6 +38,14 @@ static int64_t look_again_at(const struct ledger_study *study, const struct conf
     return look_at < complete_at ? look_at : complete_at;
 }
 
+/* Nothing can come while nobody listens: that is no quiet period. A sender that was cut off by a
+ * restart has one to come back in. */
+static int64_t quiet_is_heard_at(const struct bridge *bridge, const struct ledger_study *study,
+                                 const struct config *config, int64_t now, int64_t monotonic)
+{
+    return bridge->up_since_ms - monotonic + now + assembler_quiet_period(study, config);
+}
+
 /* Why a study that is complete is so. One whose instances do not stop coming has someone to speak
  * to. */
 static int completion_reason(char out[LEDGER_REASON_SIZE], struct bridge *bridge,
@@ -68,6 +76,11 @@ static int close_study(struct bridge *bridge, const struct ledger_study *study,
     int64_t now = clock_wall_ms(bridge->clock);
     int64_t monotonic = clock_monotonic_ms(bridge->clock);
     int64_t max_wait_at = study->first_received_ms + config->study.max_wait_ms;
+    int64_t heard_at = quiet_is_heard_at(bridge, study, config, now, monotonic);
+    if (heard_at > now && max_wait_at > now)
+        return ledger_defer(bridge->ledger, study->id, STUDY_RECEIVING,
+                            heard_at < max_wait_at ? heard_at : max_wait_at,
+                            "the bridge was restarted", false, err);
     /* Holds live on the monotonic clock: carry the difference over to what people see. */
     int64_t complete_at =
         study_complete_at(bridge->holds, study->id, monotonic, config->study.association_hold_ms,

@@ -37,6 +37,7 @@ struct bridge {
     pthread_mutex_t audit_lock; /* one audit at a time */
     unsigned missing_at_start;  /* files that recovery did not find */
     bool is_open;               /* it has recovered */
+    int64_t up_since_ms;        /* monotonic: since then instances can come */
     bool compared;              /* at its start all files were compared with the ledger */
     atomic_bool leaves_work;    /* something is left that the next start has to look at */
 

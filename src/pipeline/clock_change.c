@@ -52,7 +52,11 @@ int clock_change_repair(struct bridge *bridge, struct error *err)
     struct config *config = bridge_config(bridge);
     struct repair repair = {
         .bridge = bridge, .config = config, .now = clock_wall_ms(bridge->clock), .err = err};
-    int failed = ledger_studies(bridge->ledger, -1, repair_one, &repair, err);
+    bool is_any = false;
+    int failed = ledger_waits_later(bridge->ledger, &is_any, repair.now + config->study.max_wait_ms,
+                                    repair.now + longest_delay(config), err);
+    if (is_any)
+        failed = ledger_studies(bridge->ledger, -1, repair_one, &repair, err);
     config_release(config);
     if (repair.moved > 0)
         log_warning("clock", "%u studies were due by a clock that ran ahead; they are due now",

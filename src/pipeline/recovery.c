@@ -162,22 +162,6 @@ static int look_at_row(void *context, int64_t study_id, int64_t instance_id, con
                           recovery->err);
 }
 
-/* Nothing could come while nobody listened: that was no quiet period. A sender that was cut off
- * has one to come back in. */
-static int grant_quiet_period(void *context, const struct ledger_study *study)
-{
-    struct recovery *recovery = context;
-    const struct config *config = recovery->bridge->config;
-    int64_t now = clock_wall_ms(recovery->bridge->clock);
-    int64_t due = now + assembler_quiet_period(study, config);
-    int64_t latest = study->first_received_ms + config->study.max_wait_ms;
-    due = due < latest ? due : latest;
-    if (due <= study->due_ms)
-        return 0;
-    return ledger_defer(recovery->bridge->ledger, study->id, study->state, due,
-                        "the bridge was restarted", false, recovery->err);
-}
-
 /* After the replay: what it puts in its place is no find. */
 static int compare(struct recovery *recovery)
 {
@@ -196,9 +180,9 @@ int recovery_run(struct bridge *bridge, struct error *err)
     if (ledger_recover(bridge->ledger, err) != 0 || clean_stop_take(&was_clean, bridge, err) != 0 ||
         settle_replay(bridge, err) != 0 ||
         spool_clear_incoming(bridge->spool, &removed, err) != 0 ||
-        (!was_clean && compare(&recovery) != 0) || clock_change_repair(bridge, err) != 0 ||
-        ledger_studies(bridge->ledger, STUDY_RECEIVING, grant_quiet_period, &recovery, err) != 0)
+        (!was_clean && compare(&recovery) != 0) || clock_change_repair(bridge, err) != 0)
         return error_wrap(err, "reconciling spool and ledger");
+    bridge->up_since_ms = clock_monotonic_ms(bridge->clock);
     bridge->compared = !was_clean;
     bridge->missing_at_start = recovery.missing;
     if (was_clean)
