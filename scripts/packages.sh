@@ -15,7 +15,7 @@ PACKAGES_TEST="dcmtk python3 jq libcunit1-dev bats clang-format shellcheck unzip
 command -v npm >/dev/null || PACKAGES_TEST="$PACKAGES_TEST nodejs npm"
 # So will a JDK.
 command -v javac >/dev/null || PACKAGES_TEST="$PACKAGES_TEST openjdk-17-jdk-headless"
-PACKAGES_BENCH="orthanc dcmtk python3 curl"
+PACKAGES_BENCH="orthanc dcmtk python3 curl zip libarchive-tools"
 PACKAGES_CI="clang libclang-rt-14-dev"
 
 packages_missing() {
