@@ -15,10 +15,9 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Buffers of at least this size are mapped for themselves and unmapped when they are freed. The C
- * library would raise the limit at the first of them that goes, and keep what associations of all
- * threads had in heaps that what lives longer holds open. */
-#define MAPPED_BUFFER (64 * 1024)
+/* Heaps of the C library that threads share. By default there are eight for each processor, and
+ * each keeps what the largest association took of it. */
+#define HEAPS 4
 
 struct daemon {
     const struct command_line *line;
@@ -146,7 +145,7 @@ int command_serve(int argc, char **argv)
     (void)sigaddset(&signals, SIGHUP);
     (void)pthread_sigmask(SIG_BLOCK, &signals, NULL);
 
-    (void)mallopt(M_MMAP_THRESHOLD, MAPPED_BUFFER);
+    (void)mallopt(M_ARENA_MAX, HEAPS);
 
     struct daemon daemon = {.line = &line};
     struct error err;

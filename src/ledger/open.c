@@ -51,7 +51,7 @@ static int open_writer(struct ledger *ledger, const char *path, struct error *er
         return error_wrap(err, "cannot open ledger %s", path);
     /* synchronous before the first write, so that the tables are durable too */
     if (database_run(&ledger->writer,
-                     "PRAGMA synchronous=FULL;PRAGMA mmap_size=0;PRAGMA cache_size=-2048;"
+                     "PRAGMA synchronous=FULL;PRAGMA mmap_size=0;PRAGMA cache_size=-1024;"
                      "PRAGMA temp_store=MEMORY;PRAGMA cell_size_check=ON;",
                      err) != 0 ||
         schema_prepare(&ledger->writer, path, err) != 0)
@@ -81,9 +81,21 @@ static int open_readers(struct ledger *ledger, const char *path, struct error *e
     return 0;
 }
 
+/* Each connection's cache is one block of this many KiB, or of all that it may take. Page by page,
+ * caches grow for hours, and lie between the buffers of associations, so that what these had does
+ * not go back to the system. */
+#define CACHE_BLOCK_KIB 512
+
+static void set_up_caches(void)
+{
+    (void)sqlite3_config(SQLITE_CONFIG_PAGECACHE, NULL, 0, -CACHE_BLOCK_KIB);
+}
+
 int ledger_open(struct ledger **out, const char *path, const struct clock *clock, struct error *err)
 {
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
     *out = NULL;
+    (void)pthread_once(&once, set_up_caches);
     struct ledger *ledger = calloc(1, sizeof *ledger);
     if (!ledger)
         return error_set(err, "out of memory");
