@@ -85,6 +85,7 @@ class Scale:
             begun = time.monotonic()
             with node:
                 started = time.monotonic() - begun
+                node.tree().settle()  # it audits itself once it listens
                 figures = {"start_ms": started * 1e3,
                            "status_ms": self.command(node, "status", "--json"),
                            "studies_ms": self.command(node, "studies", "--json"),
