@@ -43,7 +43,9 @@ static int64_t look_again_at(const struct ledger_study *study, const struct conf
 static int64_t quiet_is_heard_at(const struct bridge *bridge, const struct ledger_study *study,
                                  const struct config *config, int64_t now, int64_t monotonic)
 {
-    return bridge->up_since_ms - monotonic + now + assembler_quiet_period(study, config);
+    int64_t up_since = now - (monotonic - bridge->up_since_ms);
+    bool came_since = study->last_received_ms >= up_since;
+    return came_since ? now : up_since + assembler_quiet_period(study, config);
 }
 
 /* Why a study that is complete is so. One whose instances do not stop coming has someone to speak
@@ -170,8 +172,9 @@ static int assemble(struct bridge *bridge, int64_t id)
     bool is_known = !failed;
     if (!failed && study.state == STUDY_RECEIVING)
         failed = close_study(bridge, &study, config, &err);
-    else if (!failed && study.state == STUDY_VALIDATING)
-        failed = judge_study(bridge, &study, config, &err);
+    else if (!failed && study.state == STUDY_VALIDATING &&
+             (failed = judge_study(bridge, &study, config, &err)) == 0)
+        bridge_wake(bridge); /* it may be ready for a worker */
     config_release(config);
     if (!failed || failed == LEDGER_CONFLICT)
         return 0;
@@ -272,10 +275,8 @@ void *assembler_run(void *context)
         int64_t id = 0;
         struct error err;
         int found = next_due(bridge, &id, now, &next, &err);
-        if (found == 0 && assemble(bridge, id) == 0) {
-            bridge_wake(bridge); /* it may be ready for a worker */
+        if (found == 0 && assemble(bridge, id) == 0)
             continue;
-        }
         if (found == 0) {
             next = now + LOCAL_FAULT_DELAY_MS;
         } else if (found != LEDGER_NOT_FOUND) {
