@@ -45,17 +45,22 @@ leave() {
     stop
     if [ -n "$folder" ]; then
         if [ "$status" -ne 0 ] && [ "$finished" = no ] && [ -s "$folder/bridge.log" ]; then
-            say "The last lines of the bridge's log:" >&2
-            tail -n 15 "$folder/bridge.log" >&2
+            { say "The last lines of the bridge's log:" && tail -n 15 "$folder/bridge.log"; } >&2 ||
+                true # nobody may be there to read it
         fi
         rm -rf "$folder"
     fi
     exit "$status"
 }
+# A terminal that goes sends more than one signal, and so does who is in a hurry.
+end() {
+    trap '' HUP INT TERM
+    exit "$1"
+}
 trap leave EXIT
-trap 'exit 129' HUP
-trap 'exit 130' INT
-trap 'exit 143' TERM
+trap 'end 129' HUP
+trap 'end 130' INT
+trap 'end 143' TERM
 
 compile() {
     cmake -S "$root" -B "$root/build/demo" -G Ninja -DCMAKE_BUILD_TYPE=Release \

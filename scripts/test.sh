@@ -54,8 +54,8 @@ if [ -n "$ci" ]; then
     cat build/fuzz/tests/fuzz/figures/*
     # Without those that only repeat, with other files or words, what the rest does with the threads.
     run tsan -LE "release|lint" \
-        -E "integration_(bridge|files|readers|newcomer|regressions|pressure|tus|delivery_tus)"
+        -E "integration_(bridge|files|node|readers|newcomer|regressions|pressure|tus|delivery_tus)$"
 fi
 # The memory figures are not disturbed by other tests, nor the others by them.
 run release -L release "$@"
-run asan -LE release "$@"
+run asan -LE "release|threads" "$@"

@@ -211,9 +211,16 @@ int ledger_set_route(struct ledger *ledger, int64_t id, const char *route_key,
  * (INT64_MAX: nothing is being received or validated). */
 int ledger_study_due(struct ledger *ledger, int64_t *id, int64_t now_ms, int64_t *next_ms,
                      struct error *err);
+/* Of the receiving studies that are due at `now_ms`, the first few hundred: each that is due later
+ * by what `until` answers (wall clock) is put off to that time, for `reason`. All in one commit;
+ * `until` is called within it and asks the ledger nothing. `*moved` counts them. */
+int ledger_put_off(struct ledger *ledger, unsigned *moved, int64_t now_ms,
+                   int64_t (*until)(void *context, const struct ledger_study *study), void *context,
+                   const char *reason, struct error *err);
+
 /* Whether a receiving study is due later than the first time, or one in flight waits, for its
- * retry or with its lease, for longer than until the second. Costs about the same however many
- * studies there are. */
+ * retry or with its lease, for longer than until the second. Reads no more than the indexes of
+ * those that wait. */
 int ledger_waits_later(struct ledger *ledger, bool *found, int64_t due_after_ms,
                        int64_t retry_after_ms, struct error *err);
 

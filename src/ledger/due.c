@@ -54,6 +54,74 @@ int ledger_study_due(struct ledger *ledger, int64_t *id, int64_t now_ms, int64_t
     return failed;
 }
 
+struct putting_off {
+    int64_t now_ms;
+    int64_t (*until)(void *context, const struct ledger_study *study);
+    void *context;
+    const char *reason;
+    unsigned moved;
+};
+
+#define PUT_OFF_AT_ONCE 256
+
+/* All before any is moved: a row that moves in the index must not be met again. */
+static int find_all_due(struct database *database, int64_t now_ms, int64_t *ids, size_t *count,
+                        struct error *err)
+{
+    sqlite3_stmt *row = NULL;
+    int found = database_query(database, &row,
+                               "SELECT id FROM study INDEXED BY study_receiving WHERE "
+                               "state='receiving' AND due_ms<=?1 ORDER BY due_ms,id LIMIT ?2",
+                               VALUES(INTEGER(now_ms), INTEGER(PUT_OFF_AT_ONCE)), err);
+    for (*count = 0; found > 0; found = row_next(row, err))
+        ids[(*count)++] = sqlite3_column_int64(row, 0);
+    return found;
+}
+
+static int put_one_off(struct putting_off *wanted, struct database *database, int64_t id,
+                       struct error *err)
+{
+    struct study_row row;
+    if (study_read(database, &row, id, err) != 0)
+        return -1;
+    int64_t until_ms = wanted->until(wanted->context, &row.study);
+    if (until_ms <= wanted->now_ms)
+        return 0;
+    wanted->moved++;
+    return database_change(database, "UPDATE study SET due_ms=?2,reason=?3 WHERE id=?1",
+                           VALUES(INTEGER(id), INTEGER(until_ms), TEXT(wanted->reason)), err) < 0
+               ? -1
+               : 0;
+}
+
+static int put_off(struct ledger *ledger, struct database *database, void *argument,
+                   struct error *err)
+{
+    (void)ledger;
+    struct putting_off *wanted = argument;
+    int64_t ids[PUT_OFF_AT_ONCE];
+    size_t count;
+    wanted->moved = 0;
+    if (find_all_due(database, wanted->now_ms, ids, &count, err) != 0)
+        return -1;
+    for (size_t i = 0; i < count; i++) {
+        if (put_one_off(wanted, database, ids[i], err) != 0)
+            return -1;
+    }
+    return 0;
+}
+
+int ledger_put_off(struct ledger *ledger, unsigned *moved, int64_t now_ms,
+                   int64_t (*until)(void *context, const struct ledger_study *study), void *context,
+                   const char *reason, struct error *err)
+{
+    struct putting_off wanted = {
+        .now_ms = now_ms, .until = until, .context = context, .reason = reason};
+    int failed = ledger_change(ledger, put_off, &wanted, err);
+    *moved = failed ? 0 : wanted.moved;
+    return failed;
+}
+
 struct later {
     int64_t due_after_ms, retry_after_ms;
     bool found;

@@ -81,9 +81,9 @@ static int open_readers(struct ledger *ledger, const char *path, struct error *e
     return 0;
 }
 
-/* Each connection's cache is one block of this many KiB, or of all that it may take. Page by page,
- * caches grow for hours, and lie between the buffers of associations, so that what these had does
- * not go back to the system. */
+/* So many KiB of each connection's cache are one block. Page by page, caches grow for hours, and
+ * lie between the buffers of associations, so that what these had does not go back to the system.
+ */
 #define CACHE_BLOCK_KIB 512
 
 static void set_up_caches(void)

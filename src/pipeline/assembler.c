@@ -4,6 +4,7 @@
 
 #include "gate.h"
 #include "kept_entry.h"
+#include "restart.h"
 #include "study_values.h"
 
 #include "aurabridge/log.h"
@@ -38,16 +39,6 @@ static int64_t look_again_at(const struct ledger_study *study, const struct conf
     return look_at < complete_at ? look_at : complete_at;
 }
 
-/* Nothing can come while nobody listens: that is no quiet period. A sender that was cut off by a
- * restart has one to come back in. */
-static int64_t quiet_is_heard_at(const struct bridge *bridge, const struct ledger_study *study,
-                                 const struct config *config, int64_t now, int64_t monotonic)
-{
-    int64_t up_since = now - (monotonic - bridge->up_since_ms);
-    bool came_since = study->last_received_ms >= up_since;
-    return came_since ? now : up_since + assembler_quiet_period(study, config);
-}
-
 /* Why a study that is complete is so. One whose instances do not stop coming has someone to speak
  * to. */
 static int completion_reason(char out[LEDGER_REASON_SIZE], struct bridge *bridge,
@@ -78,11 +69,6 @@ static int close_study(struct bridge *bridge, const struct ledger_study *study,
     int64_t now = clock_wall_ms(bridge->clock);
     int64_t monotonic = clock_monotonic_ms(bridge->clock);
     int64_t max_wait_at = study->first_received_ms + config->study.max_wait_ms;
-    int64_t heard_at = quiet_is_heard_at(bridge, study, config, now, monotonic);
-    if (heard_at > now && max_wait_at > now)
-        return ledger_defer(bridge->ledger, study->id, STUDY_RECEIVING,
-                            heard_at < max_wait_at ? heard_at : max_wait_at,
-                            "the bridge was restarted", false, err);
     /* Holds live on the monotonic clock: carry the difference over to what people see. */
     int64_t complete_at =
         study_complete_at(bridge->holds, study->id, monotonic, config->study.association_hold_ms,
@@ -246,11 +232,27 @@ static int64_t reroute_when_due(struct bridge *bridge, int64_t now)
     return now + LOCAL_FAULT_DELAY_MS;
 }
 
+/* The next study that is due, but for those that a restart kept from hearing of more. */
+static int next_heard(struct bridge *bridge, int64_t *id, int64_t now, int64_t *next,
+                      struct error *err)
+{
+    for (;;) {
+        *next = INT64_MAX;
+        bool was_put_off = false;
+        int found = ledger_study_due(bridge->ledger, id, now, next, err);
+        if (found != 0)
+            return found;
+        int failed = restart_put_off(bridge, *id, now, &was_put_off, err);
+        if (failed || !was_put_off)
+            return failed;
+    }
+}
+
 /* What came in time and stands in the journal still keeps its study open. */
 static int next_due(struct bridge *bridge, int64_t *id, int64_t now, int64_t *next,
                     struct error *err)
 {
-    int found = ledger_study_due(bridge->ledger, id, now, next, err);
+    int found = next_heard(bridge, id, now, next, err);
     if (found != 0)
         return found;
     struct error why;

@@ -94,6 +94,11 @@ def accepts(port):
         return False
 
 
+def available_kib():
+    return next(int(line.split()[1]) for line in text_of("/proc/meminfo").splitlines()
+                if line.startswith("MemAvailable"))
+
+
 def clock():
     """The clock of the Tus server's events."""
     return time.monotonic_ns()
@@ -137,7 +142,7 @@ class World:
         if self.given.quick:
             command += ["--size", "16KiB"]
         else:
-            command += ["--touch", f"{TOUCH * self.instances}KiB"]
+            command += ["--touch", f"{min(TOUCH * self.instances, available_kib() // 2)}KiB"]
         sender = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         with sender.stdout:
             line = sender.stdout.readline()

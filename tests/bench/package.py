@@ -65,13 +65,15 @@ class Study:
             raise Failed(f"{name}: {done.stderr.strip()}")
         return json.loads(done.stdout)
 
-    def finish(self, figures):
+    def finish(self, figures, deflated):
         """Compares what is in the archive, and adds what follows from the figures."""
         if self.given.spoil:
             spoil_archive(self.archive)
         with zipfile.ZipFile(self.archive) as archive:
-            found = sorted(hashlib.sha256(archive.read(name)).digest()
-                           for name in archive.namelist() if name.endswith(".dcm"))
+            members = [one for one in archive.infolist() if not one.is_dir()]
+            found = sorted(hashlib.sha256(archive.read(one)).digest() for one in members)
+        if any((one.compress_type == zipfile.ZIP_DEFLATED) != deflated for one in members):
+            raise Failed("not all of the archive is as compressed as it should be")
         if found != self.digests:
             raise Failed("the archive does not hold what was received")
         figures["archive_bytes"] = os.path.getsize(self.archive)
@@ -89,7 +91,8 @@ def spoil_archive(path):
     """Changes an instance and leaves a good archive."""
     with zipfile.ZipFile(path) as archive:
         kept = [(name, archive.read(name)) for name in archive.namelist()]
-    with zipfile.ZipFile(path, "w") as archive:
+        kinds = [one.compress_type for one in archive.infolist() if not one.is_dir()]
+    with zipfile.ZipFile(path, "w", kinds[0]) as archive:
         for at, (name, content) in enumerate(kept):
             archive.writestr(name, content + b"\0" if at == len(kept) - 1 else content)
 
@@ -100,11 +103,11 @@ def package(study, threads):
         if figures["bytes"] != study.bytes:
             raise Failed(f"it packed {figures['bytes']} of {study.bytes} bytes")
         figures["known_seconds"] = figures["layout_seconds"]
-        return study.finish(figures)
+        return study.finish(figures, threads > 0)
     return run
 
 
-def peer(study, *command):
+def peer(study, *command, deflates=True):
     """A program that is given the archive and the folder, which it is in."""
     def run(_):
         if os.path.exists(study.archive):
@@ -118,7 +121,7 @@ def peer(study, *command):
             raise Failed(f"{command[0]} ended with {process.returncode}")
         seconds = time.monotonic() - begun
         return study.finish({"seconds": seconds, "known_seconds": seconds,
-                             "cpu_seconds": used.ru_utime + used.ru_stime})
+                             "cpu_seconds": used.ru_utime + used.ru_stime}, deflates)
     return run
 
 
@@ -133,7 +136,8 @@ def measure(given, name):
             row.add(f"aurabridge, {processors} threads", package(study, processors))
         row.add("aurabridge, stored", package(study, 0))
         for level in (6, 1, 0):
-            row.add(f"zip -{level}", peer(study, "zip", f"-{level}", "-q", "-r"))
+            row.add(f"zip -{level}", peer(study, "zip", f"-{level}", "-q", "-r",
+                                              deflates=level > 0))
         if shutil.which("bsdtar"):
             row.add("bsdtar --format zip", peer(study, "bsdtar", "--format", "zip", "-cf"))
         else:

@@ -69,10 +69,12 @@ demo_start() {
         demo_start
         wait_until 60 grep -q "$line" "$WORLD/demo.log"
         kill -s "$signal" -- "-$DEMO_PID"
+        kill -s "$signal" "$DEMO_PID" || true # as a shell does before the terminal
         status=0
         wait "$DEMO_PID" || status=$?
         cat "$WORLD/demo.log"
         [ "$status" -eq "$code" ]
+        [ -z "$(pgrep -f "^$WORLD/aurabridge (serve|sandbox) ")" ]
         # The watcher's own `studies` command got the signal too, but nobody waits for its end.
         wait_until 10 nothing_is_left
     done

@@ -175,6 +175,72 @@ static void test_due(void)
     bench_free(bench);
 }
 
+/* The even ones for five seconds; the others stay as they are. */
+static int64_t five_seconds(void *context, const struct ledger_study *study)
+{
+    const struct bench *bench = context;
+    return study->id % 2 == 0 ? bench->now + 5000 : bench->now;
+}
+
+static void test_put_off(void)
+{
+    struct bench *bench = bench_new(true);
+    unsigned moved = 9;
+    SEND(bench, .study = "1.1");
+    SEND(bench, .study = "1.2");
+    SEND(bench, .study = "1.3");
+    SEND(bench, .study = "1.4");
+    SEND(bench, .study = "1.6");
+    SEND(bench, .study = "1.7");
+    bench_bring(bench, 4, STUDY_READY);
+    int64_t due = bench->now + QUIET;
+    bench->now = due - 1;
+    CU_ASSERT_EQUAL(
+        ledger_put_off(bench->ledger, &moved, bench->now, five_seconds, bench, "late", &bench->err),
+        0);
+    CU_ASSERT_EQUAL(moved, 0); /* none was due */
+    bench->now = due;
+    CU_ASSERT_EQUAL(
+        ledger_put_off(bench->ledger, &moved, bench->now, five_seconds, bench, "late", &bench->err),
+        0);
+    CU_ASSERT_EQUAL(moved, 2);
+    for (int64_t id = 1; id <= 6; id++) {
+        struct ledger_study study = bench_study(bench, id);
+        bool is_moved = id == 2 || id == 6;
+        CU_ASSERT_EQUAL(study.due_ms, is_moved ? due + 5000 : due);
+        CU_ASSERT_EQUAL(strcmp(study.reason, "late") == 0, is_moved);
+    }
+    expect_due(bench, due, 1, due);
+    bench_free(bench);
+}
+
+static void expect_later(struct bench *bench, int64_t due_after, int64_t retry_after, bool expected)
+{
+    bool found = !expected;
+    CU_ASSERT_EQUAL(ledger_waits_later(bench->ledger, &found, due_after, retry_after, &bench->err),
+                    0);
+    CU_ASSERT_EQUAL(found, expected);
+}
+
+static void test_waits_later(void)
+{
+    struct bench *bench = bench_new(true);
+    int64_t due = bench->now + QUIET, retry = bench->now + 100000;
+    SEND(bench, .study = "1.1");
+    expect_later(bench, due, 0, false);
+    expect_later(bench, due - 1, INT64_MAX, true);
+    static const enum study_state states[] = {STUDY_VALIDATING, STUDY_READY, STUDY_PACKAGING,
+                                              STUDY_UPLOADING, STUDY_CONFIRMING};
+    for (size_t i = 0; i < sizeof states / sizeof *states; i++) {
+        bench_bring(bench, 1, states[i]);
+        expect_later(bench, 0, 0, false);
+        CU_ASSERT_EQUAL(ledger_defer(bench->ledger, 1, states[i], retry, "away", false, NULL), 0);
+        expect_later(bench, INT64_MAX, retry, false);
+        expect_later(bench, INT64_MAX, retry - 1, true);
+    }
+    bench_free(bench);
+}
+
 static void test_resolve(void)
 {
     struct bench *bench = bench_new(true);
@@ -312,6 +378,8 @@ static CU_TestInfo cases[] = {SUITE_CASE(test_a_change_is_logged_once),
                               SUITE_CASE(test_defer_is_for_the_state_that_was_seen),
                               SUITE_CASE(test_advance_clears_the_wait),
                               SUITE_CASE(test_due),
+                              SUITE_CASE(test_put_off),
+                              SUITE_CASE(test_waits_later),
                               SUITE_CASE(test_resolve),
                               SUITE_CASE(test_list),
                               SUITE_CASE(test_long_texts_are_cut_between_characters),

@@ -339,6 +339,34 @@ static void test_sender_that_was_cut_off_has_a_quiet_period(void)
     bench_close(&bench);
 }
 
+/* More than are put off in one commit. */
+static void test_all_that_were_cut_off_have_a_quiet_period(void)
+{
+    enum { STUDIES = 300 };
+    struct bench bench;
+    bench_open(&bench, NULL);
+    for (int i = 1; i <= STUDIES; i++) {
+        char study[32], series[32], instance[32];
+        (void)snprintf(study, sizeof study, "1.2.9.%d", i);
+        (void)snprintf(series, sizeof series, "1.2.9.%d.1", i);
+        (void)snprintf(instance, sizeof instance, "1.2.9.%d.1.1", i);
+        (void)SEND(&bench, .study = study, .series = series, .sop = instance);
+    }
+    bench_stop(&bench);
+    atomic_fetch_add(&bench.wall_ms, 10 * BENCH_QUIET_MS);
+    bench_start(&bench, NULL);
+    bench_assemble(&bench);
+    CU_ASSERT_TRUE(bench_reasons(&bench, STUDIES, "the bridge was restarted"));
+    for (int i = 1; i <= STUDIES; i++) {
+        struct ledger_study study = bench_study(&bench, i);
+        CU_ASSERT_EQUAL(study.state, STUDY_RECEIVING);
+        CU_ASSERT_EQUAL(study.due_ms, atomic_load(&bench.wall_ms) + BENCH_QUIET_MS);
+    }
+    bench_pass(&bench, BENCH_QUIET_MS);
+    CU_ASSERT_TRUE(bench_becomes(&bench, STUDIES, STUDY_READY));
+    bench_close(&bench);
+}
+
 static void test_validating_goes_on_after_a_restart(void)
 {
     struct bench bench;
@@ -742,6 +770,7 @@ static CU_TestInfo cases[] = {
     SUITE_CASE(test_half_received_files_go),
     SUITE_CASE(test_foreign_file_is_left_alone),
     SUITE_CASE(test_sender_that_was_cut_off_has_a_quiet_period),
+    SUITE_CASE(test_all_that_were_cut_off_have_a_quiet_period),
     SUITE_CASE(test_validating_goes_on_after_a_restart),
     SUITE_CASE(test_retry_of_a_clock_that_ran_ahead_is_due),
     SUITE_CASE(test_retry_is_late_by_a_delay_at_most),
