@@ -282,7 +282,8 @@ void *assembler_run(void *context)
         if (found == 0) {
             next = now + LOCAL_FAULT_DELAY_MS;
         } else if (found != LEDGER_NOT_FOUND) {
-            log_error("assembler", "the ledger does not answer: %s", err.text);
+            if (!bridge_met_full_ledger(bridge, found))
+                log_error("assembler", "the ledger does not answer: %s", err.text);
             next = now + LOCAL_FAULT_DELAY_MS;
         }
         bridge_wait(bridge, &seen, next < reroute_at ? next : reroute_at);
