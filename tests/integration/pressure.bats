@@ -29,8 +29,11 @@ stored_files() { bridge studies >/dev/null && find "$WORLD/spool/studies" -name 
 
 free_bytes() { df -B1 --output=avail "$WORLD/spool" | tail -1; }
 
-# leave_free BYTES: something else takes all space but so much.
-leave_free() { fallocate -l $(($(free_bytes) - $1)) "$WORLD/spool/filler"; }
+# Fails when the bridge has written between the two commands.
+take_all_but() { fallocate -l $(($(free_bytes) - $1)) "$2" 2>"$WORLD/fallocate"; }
+
+# leave_free BYTES FILLER: something else takes all space but so much.
+leave_free() { wait_until 5 take_all_but "$1" "$WORLD/spool/$2"; }
 
 # patient_sender COMMANDS OUT FILES…: one association that stays. For each line that comes through
 # the fifo COMMANDS it sends the next of the files, and writes the status to OUT.
@@ -152,15 +155,15 @@ PYTHON
     wait_until 20 grep -q 'tus: .*created' "$WORLD/bridge.log"
     slow_sender "$WORLD/slow" "$WORLD/b/000001.dcm"
     wait_until 10 test -e "$WORLD/slow.half"
-    wait_until 10 eval '[ "$(stat -c %s "$WORLD"/spool/incoming/*.part)" -gt 2000000 ]'
-    leave_free 65536
+    wait_until 10 eval '[ "$(stat -c %s "$WORLD"/spool/incoming/*.part)" -gt 9000000 ]' # of 10
+    leave_free 65536 filler
     touch "$WORLD/slow.go"
     wait_until 20 test -s "$WORLD/slow"
     [ "$(cat "$WORLD/slow")" = "A700 Out of disk space, try again later" ]
     [ -z "$(find "$WORLD/spool/incoming" -type f)" ]
     [ "$(logged 'reception is closed')" = 1 ]
     # Full again, with the space that the refused instance gave back.
-    fallocate -l "$(free_bytes)" "$WORLD/spool/filler2"
+    leave_free 0 filler2
     run raw_send "$WORLD"/b/*.dcm
     [ "$output" = "rejected 2 3 2" ]
     [[ "$(bridge studies)" == *"reception is closed"* ]]
