@@ -9,6 +9,10 @@ cd "$(dirname "$0")/.."
 # shellcheck source=scripts/packages.sh
 . scripts/packages.sh
 
+# The packages that are asked for below are what runs: a version manager's python3 may start a shell
+# for each call, and the tests call it often.
+export PATH=/usr/bin:/bin:$PATH
+
 ci=
 if [ "${1:-}" = --ci ]; then
     ci=yes

@@ -171,9 +171,12 @@ class Node:
 class Aurabridge(Node):
     files = "spool/studies"
 
-    def __init__(self, directory, program, options=()):
+    def __init__(self, directory, program, options=(), preload=None):
+        """`preload` is the path of a library that stands between it and the system."""
         super().__init__(directory)
-        self.program, self.options = program, options
+        self.program, self.options, self.preload = program, options, preload
+        if preload and not os.path.exists(preload):  # the loader would go on without it
+            raise Failed(f"{preload} is not there")
         with open(os.path.join(directory, "secret"), "w") as file:
             file.write("bench")
         os.chmod(file.name, 0o600)
@@ -184,6 +187,7 @@ class Aurabridge(Node):
     def start(self):
         options = [word for option in self.options for word in ("--set", option)]
         self.launch([self.program, "serve", "--config", self.configuration, *options],
+                    {"LD_PRELOAD": self.preload} if self.preload else None,
                     port_said=r"listening on \S*?:(\d+)\b")
 
 
