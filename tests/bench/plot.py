@@ -1,5 +1,7 @@
 #!/usr/bin/env python3
-"""Draws one figure of a benchmark's JSON as bars: plot.py FILE.json FIGURE OUT.svg [--title TEXT]
+"""Draws one figure of a benchmark's JSON as bars:
+
+    plot.py FILE.json FIGURE OUT.svg [--title TEXT] [--without WORDS]
 
 Figures are named as in the JSON (mb_per_second, cpu_per_gb, …). Each row is a group of bars, each
 contender a bar at its median, with a line from the smallest to the largest run. Plain SVG, no library.
@@ -13,8 +15,8 @@ from xml.sax.saxutils import escape
 
 UNITS = {"mb_per_second": "MB/s", "per_second": "instances/s", "cpu_per_gb": "CPU seconds per GB",
          "peak_mib": "MiB, peak resident", "seconds": "s", "p99_ms": "ms, 99th percentile"}
-OURS, OTHERS, YARDSTICK = "#0b6e4f", "#8a93a0", "#d9a441"
-WIDTH, LABELS, VALUES = 860, 250, 120  # pixels
+OURS, UNSYNCED, OTHERS, YARDSTICK = "#0b6e4f", "#9fcdb9", "#8a93a0", "#d9a441"
+WIDTH, LABELS, VALUES = 860, 280, 120  # pixels
 BAR, GAP, HEAD, TOP, FOOT = 16, 6, 30, 48, 34
 
 
@@ -22,6 +24,8 @@ def colour(name):
     lower = name.lower()
     if "limit" in lower or "curl" in lower:
         return YARDSTICK
+    if "without its syncs" in lower:
+        return UNSYNCED
     return OURS if lower.startswith("aurabridge") or "→ aurabridge" in lower else OTHERS
 
 
@@ -105,9 +109,12 @@ def main():
     parser.add_argument("figure")
     parser.add_argument("svg")
     parser.add_argument("--title")
+    parser.add_argument("--without", metavar="WORDS", help="leaves out rows with these in their name")
     options = parser.parse_args()
     with open(options.json) as file:
         content = json.load(file)
+    if options.without:
+        content["rows"] = [row for row in content["rows"] if options.without not in row["name"]]
     drawing = draw(content, options.figure, options.title or content["part"].capitalize())
     with open(options.svg, "w") as file:
         file.write(drawing)
