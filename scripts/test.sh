@@ -9,10 +9,6 @@ cd "$(dirname "$0")/.."
 # shellcheck source=scripts/packages.sh
 . scripts/packages.sh
 
-# The packages that are asked for below are what runs: a version manager's python3 may start a shell
-# for each call, and the tests call it often.
-export PATH=/usr/bin:/bin:$PATH
-
 ci=
 if [ "${1:-}" = --ci ]; then
     ci=yes
@@ -21,6 +17,11 @@ fi
 
 # shellcheck disable=SC2086  # lists of words
 packages_install $PACKAGES_BUILD $PACKAGES_DEMO $PACKAGES_TEST ${ci:+$PACKAGES_CI}
+# Debian's own, which was just installed: a version manager's starts a shell for each call, and the
+# tests call it often.
+mkdir -p build/bin
+ln -sf /usr/bin/python3 build/bin/python3
+export PATH="$PWD/build/bin:$PATH"
 tests/support/npm_install.sh
 tests/support/npm_install.sh tests/bench
 

@@ -189,6 +189,9 @@ class Aurabridge(Node):
         self.launch([self.program, "serve", "--config", self.configuration, *options],
                     {"LD_PRELOAD": self.preload} if self.preload else None,
                     port_said=r"listening on \S*?:(\d+)\b")
+        maps = read(f"/proc/{self.process.pid}/maps") or ""
+        if self.preload and os.path.realpath(self.preload) not in maps:
+            raise Failed(f"{self.program} runs without {self.preload}")
 
 
 class Orthanc(Node):

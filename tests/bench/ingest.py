@@ -298,7 +298,8 @@ def limit_node(directory, program, words, associations, instances, size):
 
 
 def sync_us(path, count=200, size=24576):
-    """The median of fdatasync after an instance of MR was written over, in microseconds."""
+    """What the disk takes for one sync at the moment: the median of fdatasync after what an MR
+    instance and its record come to was written over, in microseconds."""
     taken, instance = [], os.urandom(size)
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     try:
@@ -334,8 +335,10 @@ def check_room(bench):
     """All that is stored stays until the end."""
     large = sum(1 for name in bench.options.rows if ROWS.get(name, ("",))[0] == "CT")
     runs = large * len(TITLES) * (bench.options.rounds + 1) + 8 * ("memory" in bench.options.rows)
-    needed = runs * bench.options.instances * (SIZES["CT"] + 8192) + large * len(LIMITS) * (
-        bench.options.instances * SIZES["CT"]) + 3 * HUGE * ("huge" in bench.options.rows)
+    stock = 8 * STOCK_TIMES * (bench.options.rounds + 1) * ("stock" in bench.options.rows)
+    needed = runs * bench.options.instances * (SIZES["CT"] + 8192) + large * (len(LIMITS) + 1) * (
+        bench.options.instances * SIZES["CT"]) + stock * bench.options.instances * (
+            SIZES["MR"] + 8192) + 3 * HUGE * ("huge" in bench.options.rows)
     free = shutil.disk_usage(bench.root).free
     if free < needed * 1.1:
         raise Failed(f"{bench.root} has {free / GB:.0f} GB free and this takes up to "

@@ -284,6 +284,27 @@ class TheLimit(unittest.TestCase):
                         node.check(sent)  # it lists nothing twice
 
 
+class Preloaded(unittest.TestCase):
+    def start(self, library):
+        folder = self.enterContext(tempfile.TemporaryDirectory())
+        program = os.path.join(TOOLS, "..", "..", "aurabridge")
+        node = bench_peers.Aurabridge(os.path.join(folder, "node"), program, preload=library)
+        self.addCleanup(node.stop)
+        node.start()
+
+    def test_without_its_syncs_it_starts(self):
+        self.start(os.path.join(TOOLS, "bench_unsynced.so"))
+
+    def test_a_library_that_is_not_loaded_is_noticed(self):
+        with tempfile.NamedTemporaryFile() as no_library:
+            with self.assertRaisesRegex(Failed, "runs without"):
+                self.start(no_library.name)
+
+    def test_a_library_that_is_not_there_is_noticed(self):
+        with self.assertRaisesRegex(Failed, "is not there"):
+            self.start("/nonexistent.so")
+
+
 if __name__ == "__main__":
     TOOLS = os.path.abspath(sys.argv.pop(1))
     unittest.main()

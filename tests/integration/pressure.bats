@@ -29,8 +29,13 @@ stored_files() { bridge studies >/dev/null && find "$WORLD/spool/studies" -name 
 
 free_bytes() { df -B1 --output=avail "$WORLD/spool" | tail -1; }
 
-# Fails when the bridge has written between the two commands.
-take_all_but() { fallocate -l $(($(free_bytes) - $1)) "$2" 2>"$WORLD/fallocate"; }
+# take_all_but BYTES FILE: lets the file grow; fails when the bridge wrote, or freed, meanwhile.
+take_all_but() {
+    local more=$(($(free_bytes) - $1))
+    [ "$more" -le 0 ] ||
+        fallocate -o "$(stat -c %s "$2" 2>/dev/null || echo 0)" -l "$more" "$2" 2>"$WORLD/fallocate"
+    [ "$(free_bytes)" -le "$1" ]
+}
 
 # leave_free BYTES FILLER: something else takes all space but so much.
 leave_free() { wait_until 5 take_all_but "$1" "$WORLD/spool/$2"; }
