@@ -34,8 +34,8 @@ HUGE = 4 * 1024 ** 3
 STOCK_PDU, STOCK_TIMES = 16384, 5
 PROGRAMS = {"orthanc": "Orthanc", "storescp": "storescp", "fork": "storescp"}
 TITLES = {"aurabridge": "AuraBridge",
-          "unsynced": "AuraBridge without its syncs (not durable)", "orthanc": "Orthanc, default (syncs)",
-          "storescp": "storescp, default (no sync)", "fork": "storescp --fork +B (no sync)"}
+          "unsynced": "AuraBridge without its syncs (not durable)",
+          "orthanc": "Orthanc, default (syncs)", "storescp": "storescp, default (no sync)", "fork": "storescp --fork +B (no sync)"}
 LIMITS = {"limit, one segment": [],
           "limit, one segment, early 128": ["--early", "128KiB"],
           "limit, one segment, early 512": ["--early", "512KiB"],
@@ -43,6 +43,7 @@ LIMITS = {"limit, one segment": [],
           "limit, one segment, direct": ["--direct"],
           "limit, a segment each, direct": ["--each", "--direct"]}
 PEERS = [*TITLES, "limit"]
+OURS = ("aurabridge", "unsynced")
 QUICK_LIMITS = ["limit, one segment, early 128", "limit, a segment each, direct"]
 STORESCU, DCMSEND = "storescu", "dcmsend"
 
@@ -85,7 +86,7 @@ class Bench:
     def make(self, peer, row_name, instances, **differently):
         """A node with a new directory."""
         directory = os.path.join(self.root, row_name, peer.replace(" ", "-").replace(",", ""))
-        if peer in ("aurabridge", "unsynced"):
+        if peer in OURS:
             preload = self.tool("bench_unsynced.so") if peer == "unsynced" else None
             return Aurabridge(directory, os.path.abspath(self.options.program), self.options.set,
                               preload)
@@ -243,7 +244,7 @@ class Bench:
                    "storescp as shipped": "shipped", "storescp with TCP_NODELAY": "tuned"}
         nodes = {}
         for title, peer in targets.items():
-            ours = peer in ("aurabridge", "unsynced")
+            ours = peer in OURS
             why = self.why_not(peer if ours else "storescp")
             why = why or why_missing(STORESCU)
             if why:
@@ -252,7 +253,7 @@ class Bench:
             nodes[title] = self.make(peer, "stock", FEW, **(
                 {} if ours else {"pdu": STOCK_PDU, "no_delay": peer == "tuned"}))
         # So many that a sender's own start is a small share of its time, as it is with storescp.
-        count = dict.fromkeys(list(targets)[:2], STOCK_TIMES * self.options.instances)
+        count = dict.fromkeys((TITLES[peer] for peer in OURS), STOCK_TIMES * self.options.instances)
 
         # All of them ahead: a disk that has just taken files takes syncs more slowly for a while.
         numbers = range(self.options.warm_up + self.options.rounds)
