@@ -55,6 +55,11 @@ sent_before_acknowledged() {
     [ "$(studies_query '.studies[0] | .upload_sent > .upload_offset')" = true ]
 }
 
+# all_are_under_way COUNT: so many studies have sent some of their bytes, and not all.
+all_are_under_way() {
+    [ "$(studies_query '[.studies[] | select(.upload_sent > 0)] | length')" = "$1" ]
+}
+
 @test "chunks grow, and one connection each way serves all studies" {
     tus_start
     relay tus-relay "$TUS_URL"
@@ -110,6 +115,42 @@ sent_before_acknowledged() {
     [ "$(grep -c '^PATCH' "$WORLD/tus.log")" = 1 ]
     status_is .brake none
     [ "$(status_query .bytes_per_second_limit)" = null ]
+}
+
+@test "as many studies are on their way at once as there are workers, and the next follows" {
+    tus_start
+    sandbox_start --tus-endpoint "$TUS_URL"
+    limit 1Mbit/s
+    bridge_up --set upload.workers=3
+    for study in 1 2 3 4; do
+        make_study "in$study" 5
+        raw_send "$WORLD/in$study"/*.dcm
+    done
+    wait_until 30 studies_are ready 1
+    wait_until 30 all_are_under_way 3
+    studies_are uploading 3
+    [ "$(status_query .studies_waiting)" = 1 ]
+    config_write
+    kill -HUP "$BRIDGE_PID"
+    wait_until 30 studies_are completed 4
+    [ "$(grep -c '^POST 201' "$WORLD/tus.log")" = 4 ]
+}
+
+@test "a destination takes twenty studies in a minute at its sixty calls, the next waits, and no call is turned away" {
+    tus_start
+    sandbox_start --tus-endpoint "$TUS_URL" --limit-lifecycle 60
+    bridge_up --set destinations.main.limits.lifecycle=60 --set upload.workers=4
+    for study in $(seq 21); do
+        python3 "$AURABRIDGE_SUPPORT/make_instances.py" "$WORLD/in$study" 1 1000 >/dev/null
+    done
+    local before=$SECONDS
+    for study in $(seq 21); do raw_send "$WORLD/in$study"/*.dcm; done
+    wait_until 12 studies_are completed 20
+    echo "twenty after $((SECONDS - before)) s"
+    [ $((SECONDS - before)) -lt 60 ]
+    wait_until 5 status_is .brake calls
+    [ "$(status_query .calls_left)" = 0 ]
+    [ "$(sandbox_count '"status":429')" = 0 ]
 }
 
 @test "an urgent study waits for no large one; one that waits for its share of the line hears cancel and SIGTERM" {
