@@ -8,7 +8,7 @@
 #include "aurabridge/config.h"
 #include "aurabridge/error.h"
 #include "aurabridge/instance.h"
-#include "aurabridge/ledger.h"
+#include "aurabridge/ledger_audit.h"
 #include "aurabridge/spool.h"
 
 #include <stdbool.h>

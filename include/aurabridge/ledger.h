@@ -5,6 +5,9 @@
  * A study row is one upload's worth of a study ("generation"): a study is known by route key and
  * Study Instance UID; generation 0 is the first upload, later ones are supplements. Patient data
  * stands in instance attributes only; reasons never carry any.
+ *
+ * What is due and who takes it: ledger_due.h. Receipts: ledger_receipt.h. Law 2, recounted:
+ * ledger_audit.h.
  */
 #ifndef AURABRIDGE_LEDGER_H
 #define AURABRIDGE_LEDGER_H
@@ -205,49 +208,6 @@ int ledger_set_route(struct ledger *ledger, int64_t id, const char *route_key,
                      const char *entry_name, const char *destination, enum study_priority priority,
                      struct error *err);
 
-/* The next receiving study whose due_ms has come, or study in validating whose retry_at has and
- * that nobody leases: a restart, a failed question or a map reload left it there, and it is to be
- * validated (again). LEDGER_NOT_FOUND: none, and `*next_ms` is when the earliest will be
- * (INT64_MAX: nothing is being received or validated). */
-int ledger_study_due(struct ledger *ledger, int64_t *id, int64_t now_ms, int64_t *next_ms,
-                     struct error *err);
-/* Of the receiving studies that are due at `now_ms`, the first few hundred: each that is due later
- * by what `until` answers (wall clock) is put off to that time, for `reason`. All in one commit;
- * `until` is called within it and asks the ledger nothing. `*moved` counts them. */
-int ledger_put_off(struct ledger *ledger, unsigned *moved, int64_t now_ms,
-                   int64_t (*until)(void *context, const struct ledger_study *study), void *context,
-                   const char *reason, struct error *err);
-
-/* Whether a receiving study is due later than the first time, or one in flight waits, for its
- * retry or with its lease, for longer than until the second. Reads no more than the indexes of
- * those that wait. */
-int ledger_waits_later(struct ledger *ledger, bool *found, int64_t due_after_ms,
-                       int64_t retry_after_ms, struct error *err);
-
-/* The next study of the destination that is ready, packaging, uploading or confirming, due at
- * `now_ms`, not leased, and not behind an earlier generation that is still in flight (or, when it
- * has_changed_duplicates, not final). The oldest goes first; an urgent one counts as a week older
- * than it is, one of low priority as a day younger, so that nobody waits for ever. It is leased to
- * `owner` until now + lease; a lease of a process that died counts as ended when the ledger is
- * opened. LEDGER_NOT_FOUND: none; `*next_ms` says when the earliest retry is due. Costs the same
- * however many wait. */
-int ledger_claim(struct ledger *ledger, struct ledger_study *out, const char *destination,
-                 const char *owner, int64_t now_ms, int64_t lease_ms, int64_t *next_ms,
-                 struct error *err);
-/* The same among urgent studies alone. */
-int ledger_claim_urgent(struct ledger *ledger, struct ledger_study *out, const char *destination,
-                        const char *owner, int64_t now_ms, int64_t lease_ms, int64_t *next_ms,
-                        struct error *err);
-/* Whether that would find one; takes nothing. `*next_ms` says when the earliest retry is due. */
-int ledger_urgent_is_due(struct ledger *ledger, bool *due, const char *destination, int64_t now_ms,
-                         int64_t *next_ms, struct error *err);
-/* Studies of the destination that are to be delivered and that nobody has in hand. */
-int ledger_waiting(struct ledger *ledger, uint64_t *count, const char *destination,
-                   struct error *err);
-/* The first earlier generation for whose sake ledger_claim passes the study over, or 0. */
-int ledger_study_behind(struct ledger *ledger, int64_t *earlier_id, int64_t id, struct error *err);
-int ledger_release_claim(struct ledger *ledger, int64_t id, struct error *err);
-
 /* Records the upload's progress as a whole. The offset alone need not be durable at once. */
 int ledger_upload_put(struct ledger *ledger, int64_t id, const struct ledger_upload *upload,
                       struct error *err);
@@ -414,93 +374,5 @@ int ledger_files_removed(struct ledger *ledger, const struct ledger_file *files,
  * files; `*removed` counts studies. A study's receipt goes with them, once no older one stands; the
  * chain then begins at the hash of the last one that went. */
 int ledger_trim(struct ledger *ledger, int64_t before_ms, unsigned *removed, struct error *err);
-
-/* ---- receipts: docs/decisions/0009-receipt-chain.md ---- */
-
-#define LEDGER_RECEIPT_SIZE 8192 /* of a head, with the NUL */
-
-struct ledger_receipt {
-    int64_t number; /* in the chain, from 1 */
-    int64_t study_id;
-    char head[LEDGER_RECEIPT_SIZE]; /* JSON in one line; the bytes that are hashed */
-    char sha256[SHA256_HEX_SIZE];
-    bool is_intact; /* this is the head's hash */
-};
-
-/* The receipt of a completed study, also when that is forgotten. LEDGER_NOT_FOUND: there is none.
- */
-int ledger_receipt(struct ledger *ledger, struct ledger_receipt *out, int64_t study_id,
-                   struct error *err);
-
-/* Visits the receipt's instances in its order: one line of JSON each. The head's instances_sha256
- * is the digest of these lines with a line feed after each. Holds no lock during `visit`; a
- * non-zero answer stops and is returned. */
-int ledger_receipt_instances(struct ledger *ledger, int64_t study_id,
-                             int (*visit)(void *context, const char *line), void *context,
-                             struct error *err);
-
-/* ---- audit ---- */
-
-/* Law 2, recounted from the rows: what was acknowledged is in exactly one of these places. */
-struct ledger_audit {
-    uint64_t acknowledged;              /* the ledger's own counter */
-    uint64_t stored[STUDY_STATE_COUNT]; /* instance rows, by the state of their study */
-    uint64_t dropped, superseded, discarded;
-    uint64_t resends, swallowed_resends; /* of which nothing is kept but their number */
-    uint64_t trimmed; /* went with their studies' rows; not among the acknowledged any more */
-    uint64_t studies;
-    uint64_t files; /* that rows name */
-    uint64_t receipts;
-    int64_t first_receipt, last_receipt;
-    char chain_sha256[SHA256_HEX_SIZE]; /* of the last one, or of the anchor */
-};
-
-enum ledger_place {
-    PLACE_RECEIVING,
-    PLACE_WAITING,   /* validating, unrouted, ready, packaging, failed, cancelled */
-    PLACE_UPLOADING, /* confirming too */
-    PLACE_QUARANTINED,
-    PLACE_COMPLETED,
-    PLACE_SUPERSEDED,
-    PLACE_RESENDS,
-    PLACE_SWALLOWED_RESENDS,
-    PLACE_DROPPED,
-    PLACE_DISCARDED,
-    LEDGER_PLACE_COUNT
-};
-/* The name as programs know it ("dropped_by_rule"). */
-const char *ledger_place_name(enum ledger_place place);
-uint64_t ledger_audit_at(const struct ledger_audit *audit, enum ledger_place place);
-/* Of all places; equal to `acknowledged` when everything adds up. */
-uint64_t ledger_audit_sum(const struct ledger_audit *audit);
-
-/* Something that does not add up, in words. Its texts are valid during the call. */
-struct ledger_finding {
-    const char *kind; /* "study", "total", "receipt", "file" */
-    int64_t study_id; /* 0: of no single study */
-    const char *text;
-};
-
-struct ledger_auditor {
-    bool deep; /* also holds each receipt against its instance rows */
-    void (*found)(void *context, const struct ledger_finding *finding); /* must not wait */
-    bool (*stops)(void *context); /* asked now and then; may be null */
-    void *context;
-};
-
-/* Recounts everything at one moment, while other calls go on. Finding something is no failure. The
- * cost grows with the instance rows, the memory does not. */
-int ledger_audit(struct ledger *ledger, struct ledger_audit *out,
-                 const struct ledger_auditor *auditor, struct error *err);
-
-/* Names of the destinations that studies in flight or unrouted refer to, and counts per state. */
-struct ledger_totals {
-    uint64_t studies[STUDY_STATE_COUNT];
-    uint64_t instances[STUDY_STATE_COUNT]; /* stored, by the state of their study */
-    uint64_t bytes[STUDY_STATE_COUNT];
-    uint64_t dropped, superseded, resends, swallowed_resends, discarded;
-    uint64_t acknowledged; /* arrivals recorded since the ledger was made, less trimmed */
-};
-int ledger_totals(struct ledger *ledger, struct ledger_totals *out, struct error *err);
 
 #endif

@@ -3,6 +3,7 @@
 #include "receipt_json.h"
 
 #include "aurabridge/digest.h"
+#include "aurabridge/ledger_receipt.h"
 
 #include <inttypes.h>
 #include <stdlib.h>

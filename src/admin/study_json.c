@@ -4,6 +4,7 @@
 #include "patients.h"
 
 #include "aurabridge/clock.h"
+#include "aurabridge/ledger_due.h"
 #include "aurabridge/text.h"
 
 #include <inttypes.h>

@@ -1,8 +1,10 @@
 /* What the two parts of the audit share: the counts, and the receipts' chain. */
-#ifndef AURABRIDGE_LEDGER_AUDIT_H
-#define AURABRIDGE_LEDGER_AUDIT_H
+#ifndef AURABRIDGE_SRC_LEDGER_AUDIT_H
+#define AURABRIDGE_SRC_LEDGER_AUDIT_H
 
 #include "ledger.h"
+
+#include "aurabridge/ledger_audit.h"
 
 struct audit {
     struct database *database;

@@ -5,6 +5,8 @@
  */
 #include "ledger.h"
 
+#include "aurabridge/ledger_due.h"
+
 #include <inttypes.h>
 #include <string.h>
 

@@ -3,6 +3,8 @@
  */
 #include "ledger.h"
 
+#include "aurabridge/ledger_due.h"
+
 struct due {
     int64_t now_ms, id, next_ms;
 };

@@ -1,5 +1,5 @@
 /* The places of law 2: where an acknowledged instance may be. Pure functions. */
-#include "aurabridge/ledger.h"
+#include "aurabridge/ledger_audit.h"
 
 static const char *const names[LEDGER_PLACE_COUNT] = {
     [PLACE_RECEIVING] = "receiving",     [PLACE_WAITING] = "waiting",

@@ -2,8 +2,8 @@
  * line of JSON) and its SHA-256; the head names the hash of the receipt before it. What the study's
  * instance rows say stands in the head as one digest, so that no receipt is larger than another.
  */
-#ifndef AURABRIDGE_LEDGER_RECEIPT_H
-#define AURABRIDGE_LEDGER_RECEIPT_H
+#ifndef AURABRIDGE_SRC_LEDGER_RECEIPT_H
+#define AURABRIDGE_SRC_LEDGER_RECEIPT_H
 
 #include "ledger.h"
 

@@ -2,6 +2,7 @@
 #include "receipt.h"
 
 #include "aurabridge/clock.h"
+#include "aurabridge/ledger_receipt.h"
 
 #include <inttypes.h>
 #include <stdlib.h>

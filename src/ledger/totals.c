@@ -1,6 +1,8 @@
 /* The ledger's totals, read in one statement so that they belong to one moment. */
 #include "ledger.h"
 
+#include "aurabridge/ledger_audit.h"
+
 #include <string.h>
 
 static int sum_up(struct ledger *ledger, struct database *database, void *argument,

@@ -7,6 +7,7 @@
 #include "restart.h"
 #include "study_values.h"
 
+#include "aurabridge/ledger_due.h"
 #include "aurabridge/log.h"
 #include "aurabridge/package.h"
 #include "aurabridge/route.h"

@@ -5,6 +5,7 @@
  * does not come back, so that housekeeping.c waits for a clock that is left alone. */
 #include "bridge_state.h"
 
+#include "aurabridge/ledger_due.h"
 #include "aurabridge/log.h"
 
 #include <inttypes.h>

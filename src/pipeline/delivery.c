@@ -1,6 +1,7 @@
 /* The workers' threads and their loop: gate, claim, stage. */
 #include "delivery.h"
 
+#include "aurabridge/ledger_due.h"
 #include "aurabridge/log.h"
 #include "aurabridge/text.h"
 

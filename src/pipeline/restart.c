@@ -3,6 +3,8 @@
 
 #include "bridge_state.h"
 
+#include "aurabridge/ledger_due.h"
+
 struct restart {
     const struct config *config;
     int64_t now_ms;

@@ -1,6 +1,8 @@
 /* What holds up each destination, for people and their monitoring. Reads only; no patient data. */
 #include "delivery.h"
 
+#include "aurabridge/ledger_due.h"
+
 #include <string.h>
 
 const char *bridge_brake_name(enum bridge_brake brake)

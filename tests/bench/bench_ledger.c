@@ -9,7 +9,7 @@
  *
  * bench_ledger park SPOOL: nothing is to be claimed for an hour.
  */
-#include "aurabridge/ledger.h"
+#include "aurabridge/ledger_due.h"
 #include "aurabridge/log.h"
 
 #include <errno.h>

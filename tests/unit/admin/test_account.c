@@ -4,6 +4,7 @@
 
 #include "aurabridge/control.h"
 #include "aurabridge/digest.h"
+#include "aurabridge/ledger_receipt.h"
 #include "aurabridge/operate.h"
 
 #include <dirent.h>

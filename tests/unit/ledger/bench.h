@@ -5,7 +5,7 @@
 
 #include "suite.h"
 
-#include "aurabridge/ledger.h"
+#include "aurabridge/ledger_audit.h"
 
 #define QUIET    30000
 #define MAX_WAIT 1800000

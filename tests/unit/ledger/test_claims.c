@@ -3,6 +3,8 @@
 
 #include "ledger.h"
 
+#include "aurabridge/ledger_due.h"
+
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>

@@ -2,6 +2,8 @@
 #include "bench.h"
 #include "tamper.h"
 
+#include "aurabridge/ledger_receipt.h"
+
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>

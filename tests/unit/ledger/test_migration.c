@@ -5,6 +5,8 @@
 #include "tamper.h"
 
 #include "aurabridge/json.h"
+#include "aurabridge/ledger_due.h"
+#include "aurabridge/ledger_receipt.h"
 
 #include <stdio.h>
 #include <string.h>

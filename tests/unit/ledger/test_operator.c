@@ -1,6 +1,8 @@
 /* What a person asks for: release, cancel, retry, discard, forget. */
 #include "bench.h"
 
+#include "aurabridge/ledger_due.h"
+
 #include <string.h>
 
 static void test_release(void)

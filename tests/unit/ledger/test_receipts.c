@@ -4,6 +4,8 @@
 
 #include "aurabridge/digest.h"
 #include "aurabridge/json.h"
+#include "aurabridge/ledger_due.h"
+#include "aurabridge/ledger_receipt.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -2,6 +2,8 @@
  * figures of one run held against each other, never against the clock on the wall. */
 #include "bench.h"
 
+#include "aurabridge/ledger_due.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "aurabridge/ledger_due.h"
 #include "aurabridge/log.h"
 
 /* What the ledger logged while `run` ran. */
