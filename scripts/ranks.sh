@@ -30,6 +30,7 @@ BEGIN {
     rooms = "error:base log:base clock:base buffer:base json:base fs:base digest:base " \
         "identifier:base text:base units:base uid:model ae_title:model attribute:model network:model " \
         "study_state:model instance:model stored_instance:dataset charset:dataset part10:dataset " \
+        "ledger_audit:ledger ledger_due:ledger ledger_receipt:ledger " \
         "http:net press:package node:dicom bridge:pipeline control:admin operate:admin"
     count = split(rooms, pairs, " ")
     for (i = 1; i <= count; i++) {

@@ -17,14 +17,14 @@ already; all files are on one file system. What was uploaded is opened, and ever
 with the one that was sent. Needs node, npm, zip, dcmtk; Orthanc is left out where it is not there.
 """
 
-import argparse
 import os
 import shutil
 import sys
 
+from bench_options import Options
 from bench_table import Column, Failed, Row, alternate, machine, table, touch_memory, warm, write_json
 from e2e_contenders import Bridge, Orthanc, StoreScp, World
-from tus_store import HERE, install_peers, memory_file_system
+from tus_store import install_peers, memory_file_system
 
 COLUMNS = [Column("seconds", "seconds", spread=True), Column("archive MB", "archive_bytes",
                                                              scale=1e-6),
@@ -82,33 +82,15 @@ MEASURES = {"study": measure_study, "first-byte": measure_first_byte}
 
 
 def parse(arguments):
-    build = os.path.join(HERE, "..", "..", "build")
-    parser = argparse.ArgumentParser(description=__doc__.split("\n\n", 1)[0])
-    parser.add_argument("--program", default=os.path.join(build, "release", "aurabridge"))
-    parser.add_argument("--tools", default=os.path.join(build, "release", "tests", "bench"))
-    parser.add_argument("--directory", default=os.path.join(build, "bench", "data"),
-                        help="for spools, studies and archives")
-    parser.add_argument("--store", default=memory_file_system(),
-                        help="for what the server stores; in memory, so that no disk is measured")
-    parser.add_argument("--json", default=os.path.join(build, "bench", "e2e.json"))
-    parser.add_argument("--rows", default=",".join(MEASURES), help="of " + ",".join(MEASURES))
-    parser.add_argument("--rounds", type=int, default=5, help="after one that warms up")
-    parser.add_argument("--seed", type=int, default=1, help="of the studies")
-    parser.add_argument("--quick", action="store_true",
-                        help="small studies, one round: whether it works, no figures")
-    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE",
-                        help="for AuraBridge's configuration")
-    parser.add_argument("--spoil", action="store_true",
-                        help="take an instance from what is stored: it must be noticed")
-    given = parser.parse_args(arguments)
-    given.program, given.tools, given.directory = map(
-        os.path.abspath, (given.program, given.tools, given.directory))
-    given.rows, given.warm_up = given.rows.split(","), 1
-    if given.quick:
-        given.rounds, given.warm_up = 1, 0
-    if unknown := set(given.rows) - set(MEASURES):
-        parser.error(f"no such row: {', '.join(unknown)}")
-    return given
+    options = Options("e2e", __doc__, "for spools, studies and archives",
+                      "small studies, one round", MEASURES)
+    options.add_program()
+    options.add_argument("--store", default=memory_file_system(),
+                         help="for what the server stores; in memory, so that no disk is measured")
+    options.add_argument("--seed", type=int, default=1, help="of the studies")
+    options.add_settings()
+    options.add_spoil("take an instance from what is stored")
+    return options.given(arguments)
 
 
 def check_room(given):

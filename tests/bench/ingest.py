@@ -10,7 +10,6 @@ deleted before the end: ext4 punishes creating files after mass deletes. Ends wi
 a target that is not met is no failure.
 """
 
-import argparse
 import json
 import os
 import shutil
@@ -20,11 +19,10 @@ import sys
 import tempfile
 import time
 
+from bench_options import Options
 from bench_peers import Aurabridge, Limit, Orthanc, Storescp, why_missing
 from bench_table import GB, Column, Failed, Row, alternate, machine, table, write_json
 
-HERE = os.path.dirname(os.path.abspath(__file__))
-BUILD = os.path.join(HERE, "..", "..", "build")
 
 SIZES = {"CT": 512 * 1024, "MR": 20 * 1024}
 TOUCH = 2  # bytes of memory for each that is sent: where it is stored, and what comes with that
@@ -348,32 +346,23 @@ def check_room(bench):
 
 def parse(arguments):
     names = [*ROWS, "stock", "memory", "huge"]
-    parser = argparse.ArgumentParser(description=__doc__.split("\n\n", 1)[0])
-    parser.add_argument("--program", default=os.path.join(BUILD, "release", "aurabridge"))
-    parser.add_argument("--tools", default=os.path.join(BUILD, "release", "tests", "bench"))
-    parser.add_argument("--directory", default=os.path.join(BUILD, "bench", "data"),
-                        help="on the file system that is to be measured")
-    parser.add_argument("--json", default=os.path.join(BUILD, "bench", "ingest.json"))
-    parser.add_argument("--rows", default=",".join(names[:-1]), help="of " + ",".join(names))
-    parser.add_argument("--peers", default=",".join(PEERS))
-    parser.add_argument("--rounds", type=int, default=5, help="after one that warms up")
-    parser.add_argument("--instances", type=int, default=600)
-    parser.add_argument("--quick", action="store_true",
-                        help=f"two rounds of {QUICK_INSTANCES}: whether it works, no figures")
-    parser.add_argument("--huge", action="store_true", help="also the instance of 4 GiB")
-    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE",
-                        help="for AuraBridge's configuration")
-    options = parser.parse_args(arguments)
-    options.rows, options.peers = options.rows.split(","), options.peers.split(",")
-    if options.huge and "huge" not in options.rows:
-        options.rows.append("huge")
-    options.warm_up = 1
-    if options.quick:
-        options.rounds, options.warm_up, options.instances = 2, 0, QUICK_INSTANCES
-    unknown = (set(options.rows) - set(names)) | (set(options.peers) - set(PEERS))
-    if unknown:
-        parser.error(f"no such row or peer: {', '.join(unknown)}")
-    return options
+    options = Options("ingest", __doc__, "on the file system that is to be measured",
+                      f"two rounds of {QUICK_INSTANCES}", names, names[:-1])
+    options.quick_rounds = 2
+    options.add_program()
+    options.add_argument("--peers", default=",".join(PEERS))
+    options.add_argument("--instances", type=int, default=600)
+    options.add_argument("--huge", action="store_true", help="also the instance of 4 GiB")
+    options.add_settings()
+    given = options.given(arguments)
+    given.peers = given.peers.split(",")
+    if given.huge and "huge" not in given.rows:
+        given.rows.append("huge")
+    if given.quick:
+        given.instances = QUICK_INSTANCES
+    if unknown := set(given.peers) - set(PEERS):
+        options.error(f"no such peer: {', '.join(unknown)}")
+    return given
 
 
 def main():

@@ -15,7 +15,6 @@ opened by Python's zipfile and each member compared with what was received. bsdt
 where it is not there (Debian: libarchive-tools).
 """
 
-import argparse
 import hashlib
 import json
 import os
@@ -26,10 +25,10 @@ import tempfile
 import time
 import zipfile
 
+from bench_options import Options
 from bench_peers import Aurabridge
 from bench_table import Column, Failed, Row, alternate, machine, table, touch_memory, write_json
 
-HERE = os.path.dirname(os.path.abspath(__file__))
 COLUMNS = [Column("MB/s", "mb_per_second", spread=True), Column("seconds", "seconds"),
            Column("known after, s", "known_seconds"),
            Column("archive MB", "archive_bytes", scale=1e-6),
@@ -153,28 +152,11 @@ def measure(given, name):
 
 
 def parse(arguments):
-    build = os.path.join(HERE, "..", "..", "build")
-    parser = argparse.ArgumentParser(description=__doc__.split("\n\n", 1)[0])
-    parser.add_argument("--program", default=os.path.join(build, "release", "aurabridge"))
-    parser.add_argument("--tools", default=os.path.join(build, "release", "tests", "bench"))
-    parser.add_argument("--directory", default=os.path.join(build, "bench", "data"),
-                        help="on the file system that is to be measured")
-    parser.add_argument("--json", default=os.path.join(build, "bench", "package.json"))
-    parser.add_argument("--rows", default=",".join(ROWS), help="of " + ",".join(ROWS))
-    parser.add_argument("--rounds", type=int, default=5, help="after one that warms up")
-    parser.add_argument("--quick", action="store_true",
-                        help="small studies, one round: whether it works, no figures")
-    parser.add_argument("--spoil", action="store_true",
-                        help="change an instance in each archive: it must be noticed")
-    given = parser.parse_args(arguments)
-    given.program, given.tools, given.directory = map(
-        os.path.abspath, (given.program, given.tools, given.directory))
-    given.rows, given.warm_up = given.rows.split(","), 1
-    if given.quick:
-        given.rounds, given.warm_up = 1, 0
-    if unknown := set(given.rows) - set(ROWS):
-        parser.error(f"no such row: {', '.join(unknown)}")
-    return given
+    options = Options("package", __doc__, "on the file system that is to be measured",
+                      "small studies, one round", ROWS)
+    options.add_program()
+    options.add_spoil("change an instance in each archive")
+    return options.given(arguments)
 
 
 def main():

@@ -9,7 +9,6 @@ Two spools are filled through the ledger's own calls, with the same number of in
 Ends with 1 when a run failed; a target that is not met is no failure.
 """
 
-import argparse
 import json
 import os
 import shutil
@@ -18,11 +17,10 @@ import sys
 import tempfile
 import time
 
+from bench_options import Options
 from bench_peers import Aurabridge
 from bench_table import Column, Failed, Row, alternate, machine, table, write_json
 
-HERE = os.path.dirname(os.path.abspath(__file__))
-BUILD = os.path.join(HERE, "..", "..", "build")
 CLAIMS = 200         # in a run
 AT_ONCE = 64         # associations
 CHURN_BYTES = 1024   # of pixel data: the associations are what is measured
@@ -157,25 +155,18 @@ class Scale:
 
 
 def parse(arguments):
-    parser = argparse.ArgumentParser(description=__doc__.split("\n\n", 1)[0])
-    parser.add_argument("--program", default=os.path.join(BUILD, "release", "aurabridge"))
-    parser.add_argument("--tools", default=os.path.join(BUILD, "release", "tests", "bench"))
-    parser.add_argument("--directory", default=os.path.join(BUILD, "bench", "data"),
-                        help="on the file system that is to be measured")
-    parser.add_argument("--json", default=os.path.join(BUILD, "bench", "scale.json"))
-    parser.add_argument("--rounds", type=int, default=5, help="after one that warms up")
-    parser.add_argument("--studies", type=int, default=20000)
-    parser.add_argument("--instances", type=int, default=1000000, help="in all of them")
-    parser.add_argument("--few", type=int, default=20, help="studies of the small ledger")
-    parser.add_argument("--associations", type=int, default=10000)
-    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE",
-                        help="for AuraBridge's configuration")
-    parser.add_argument("--quick", action="store_true", help="whether it works, no figures")
-    options = parser.parse_args(arguments)
-    if options.quick:
-        options.rounds, options.studies, options.instances = 1, 80, 400
-        options.associations = 200
-    return options
+    options = Options("scale", __doc__, "on the file system that is to be measured",
+                      "few studies and associations, one round")
+    options.add_program()
+    options.add_argument("--studies", type=int, default=20000)
+    options.add_argument("--instances", type=int, default=1000000, help="in all of them")
+    options.add_argument("--few", type=int, default=20, help="studies of the small ledger")
+    options.add_argument("--associations", type=int, default=10000)
+    options.add_settings()
+    given = options.given(arguments)
+    if given.quick:
+        given.studies, given.instances, given.associations = 80, 400, 200
+    return given
 
 
 def main():

@@ -15,16 +15,16 @@ of the upload included; none is charged for its start. What the server stored is
 was sent (SHA-256) after every run. Needs node, npm, curl; installs what package-lock.json pins.
 """
 
-import argparse
 import contextlib
 import os
 import random
 import sys
 
+from bench_options import Options
 from bench_table import (MIB, Column, Failed, Row, alternate, machine, read, table, touch_memory,
                          warm, write_json)
 from net_path import DEBIAN, LARGE_SEND_BUFFERS, Broken, Loopback, Path, Unavailable
-from tus_store import HERE, Store, install_peers, memory_file_system, tool
+from tus_store import Store, install_peers, memory_file_system, tool
 from upload_clients import Bridge, Curl, Peer
 
 COLUMNS = [Column("MB/s", "mb_per_second", spread=True), Column("seconds", "seconds"),
@@ -143,32 +143,14 @@ MEASURES = {"loopback": measure_loopback, "one": measure_one, "four": measure_fo
 
 
 def parse(arguments):
-    build = os.path.join(HERE, "..", "..", "build")
-    parser = argparse.ArgumentParser(description=__doc__.split("\n\n", 1)[0])
-    parser.add_argument("--tools", default=os.path.join(build, "release", "tests", "bench"))
-    parser.add_argument("--directory", default=os.path.join(build, "bench", "data"),
-                        help="for what is sent; it stays for the next time")
-    parser.add_argument("--store", default=memory_file_system(),
-                        help="for what the server stores; in memory, so that no disk is measured")
-    parser.add_argument("--json", default=os.path.join(build, "bench", "upload.json"))
-    parser.add_argument("--rows", default=",".join(list(MEASURES)[:-1]),
-                        help="of " + ",".join(MEASURES))
-    parser.add_argument("--rounds", type=int, default=5, help="after one that warms up")
-    parser.add_argument("--seed", type=int, default=1, help="of the losses")
-    parser.add_argument("--quick", action="store_true",
-                        help="a few MiB, one round: whether it works, no figures")
-    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE",
-                        help="for AuraBridge's configuration")
-    parser.add_argument("--spoil", action="store_true",
-                        help="change a byte of what is stored: it must be noticed")
-    given = parser.parse_args(arguments)
-    given.tools, given.directory = map(os.path.abspath, (given.tools, given.directory))
-    given.rows, given.warm_up = given.rows.split(","), 1
-    if given.quick:
-        given.rounds, given.warm_up = 1, 0
-    if unknown := set(given.rows) - set(MEASURES):
-        parser.error(f"no such row: {', '.join(unknown)}")
-    return given
+    options = Options("upload", __doc__, "for what is sent; it stays for the next time",
+                      "a few MiB, one round", MEASURES, list(MEASURES)[:-1])
+    options.add_argument("--store", default=memory_file_system(),
+                         help="for what the server stores; in memory, so that no disk is measured")
+    options.add_argument("--seed", type=int, default=1, help="of the losses")
+    options.add_settings()
+    options.add_spoil("change a byte of what is stored")
+    return options.given(arguments)
 
 
 def main():
