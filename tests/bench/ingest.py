@@ -81,9 +81,10 @@ class Bench:
 
     # ---- nodes ----
 
-    def make(self, peer, row_name, instances, **differently):
-        """A node with a new directory."""
-        directory = os.path.join(self.root, row_name, peer.replace(" ", "-").replace(",", ""))
+    def make(self, peer, row_name, instances, folder="", **differently):
+        """A node with a new directory, in `folder` of the row's."""
+        directory = os.path.join(self.root, row_name, folder,
+                                 peer.replace(" ", "-").replace(",", ""))
         if peer in OURS:
             preload = self.tool("bench_unsynced.so") if peer == "unsynced" else None
             return Aurabridge(directory, os.path.abspath(self.options.program), self.options.set,
@@ -91,7 +92,7 @@ class Bench:
         if peer == "orthanc":
             return Orthanc(directory)
         if peer in LIMITS:
-            kind, associations = ROWS[row_name.removesuffix("-limits")][:2]
+            kind, associations = ROWS[row_name][:2]
             return limit_node(directory, self.tool("bench_limit"), LIMITS[peer], associations,
                               instances, SIZES[kind])
         return Storescp(directory, ["--fork", "+B"] if peer == "fork" else [], **differently)
@@ -164,7 +165,8 @@ class Bench:
         self.rows.append(row)
         print(table(row, columns), flush=True)
 
-    def fill_row(self, row, name, peers, kind, associations, pdu, instances, extra=()):
+    def fill_row(self, row, name, peers, kind, associations, pdu, instances, extra=(),
+                 folder=""):
         """A contender for each peer; all get the same instances in the same round."""
         nodes, seeds = [], {}
 
@@ -176,7 +178,7 @@ class Bench:
             if why:
                 row.leave_out(TITLES.get(peer, peer), why)
                 continue
-            nodes.append(self.make(peer, name, instances))
+            nodes.append(self.make(peer, name, instances, folder))
             row.add(TITLES.get(peer, peer), contend(nodes[-1]))
         return nodes
 
@@ -187,8 +189,8 @@ class Bench:
         if "limit" not in self.options.peers:
             return self.limits
         row = Row(f"{kind} {SIZES[kind] // 1024} KiB × {associations}: variants of the limit")
-        nodes = self.fill_row(row, name + "-limits", self.limits, kind, associations, pdu,
-                              self.options.instances)
+        nodes = self.fill_row(row, name, self.limits, kind, associations, pdu,
+                              self.options.instances, folder="variants")
         self.measure(row, nodes, COLUMNS, rounds=1 if self.options.quick else TRIALS)
         return [max(self.limits, key=lambda limit: row.median(limit, "mb_per_second"))]
 
