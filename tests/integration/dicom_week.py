@@ -253,9 +253,10 @@ class Week:
         self.unanswered += peer.unanswered
 
     def check_rows(self, rows, results):
-        for row, _, seen in results:
+        for row, peer, seen in results:
             if not re.fullmatch(row.sees, seen):
-                raise Failed(f"{row.name}: the peer saw “{seen}”, not “{row.sees}”")
+                raise Failed(f"{row.name}: the peer saw “{seen}”, not “{row.sees}”; the log has of it "
+                             f"{self.lines_of([peer], row.says)}")
         peers = {row.name: [peer for one, peer, _ in results if one is row] for row in rows}
         for row in rows:
             if row.lines:
