@@ -27,7 +27,7 @@ from world import Failed, World, digest, wait_for  # noqa: E402
 ASSOCIATIONS, PER_PEER = 64, 16
 OPTIONS = {
     "dicom.max_associations": ASSOCIATIONS, "dicom.max_associations_per_peer": PER_PEER,
-    "dicom.association_timeout": "2s", "dicom.idle_timeout": "6s", "dicom.pdu_timeout": "2s",
+    "dicom.association_timeout": "4s", "dicom.idle_timeout": "6s", "dicom.pdu_timeout": "4s",
     "study.max_wait": "2s", "study.association_hold": "1s",
 }
 # By what the program is built with: KiB that its peak may grow by, milliseconds that a good sender may
@@ -64,15 +64,15 @@ def dropped(what, remedy):
 
 PEERS = (
     Row("stopping", "says nothing", bad.request_fault("silent"), "closed",
-        r"sent no A-ASSOCIATE-RQ within 2.0 s; closed .*dicom.association_timeout\); look what connects"),
+        r"sent no A-ASSOCIATE-RQ within 4.0 s; closed .*dicom.association_timeout\); look what connects"),
     Row("stopping", "half an A-ASSOCIATE-RQ", bad.request_fault("half-rq"), "closed",
-        rf"sent no whole A-ASSOCIATE-RQ within 2.0 s; closed .*; {BETWEEN}", copies=8),
+        rf"sent no whole A-ASSOCIATE-RQ within 4.0 s; closed .*; {BETWEEN}", copies=8),
     Row("stopping", "an A-ASSOCIATE-RQ at a byte a second", bad.byte_by_byte_request, "closed",
-        rf"sent no whole A-ASSOCIATE-RQ within 2.0 s; closed .*; {BETWEEN}"),
+        rf"sent no whole A-ASSOCIATE-RQ within 4.0 s; closed .*; {BETWEEN}"),
     Row("stopping", "half a PDU", bad.fault("half-pdu"), ABORTED,
-        dropped("a PDU did not come to its end within 2.0 s .see dicom.pdu_timeout.", BETWEEN), copies=8),
+        dropped("a PDU did not come to its end within 4.0 s .see dicom.pdu_timeout.", BETWEEN), copies=8),
     Row("stopping", "a PDU at a byte a second", bad.fault("slow"), ENDED,
-        dropped("a PDU did not come to its end within 2.0 s .see dicom.pdu_timeout.", BETWEEN)),
+        dropped("a PDU did not come to its end within 4.0 s .see dicom.pdu_timeout.", BETWEEN)),
     Row("stopping", "PDUs in time, of a byte each", bad.by_drops, ABORTED,
         dropped("its message came by drops .see dicom.idle_timeout.", BETWEEN)),
     Row("stopping", "an association that nobody uses", lambda peer: bad.end_of(peer.associate().socket),
