@@ -14,8 +14,7 @@ struct sha256; /* a running digest */
 
 /* Null when memory is short. */
 struct sha256 *sha256_new(void);
-/* Starts anew. Returns 0 or -1. */
-int sha256_reset(struct sha256 *digest);
+/* Return 0 or -1. Finished, it takes no more. */
 int sha256_update(struct sha256 *digest, const void *bytes, size_t length);
 int sha256_finish(struct sha256 *digest, uint8_t out[SHA256_SIZE]);
 void sha256_free(struct sha256 *digest);

@@ -23,11 +23,6 @@ struct sha256 *sha256_new(void)
     return (struct sha256 *)(void *)context;
 }
 
-int sha256_reset(struct sha256 *digest)
-{
-    return EVP_DigestInit_ex(context_of(digest), EVP_sha256(), NULL) == 1 ? 0 : -1;
-}
-
 int sha256_update(struct sha256 *digest, const void *bytes, size_t length)
 {
     return EVP_DigestUpdate(context_of(digest), bytes, length) == 1 ? 0 : -1;
