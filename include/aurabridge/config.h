@@ -88,6 +88,7 @@ struct config_map_entry {
 
 struct config {
     char *path;
+    bool is_whole; /* false: config_load_spool's */
     struct {
         char *listen; /* "address:port", "[address]:port" */
         struct config_ae_title *ae_titles;
@@ -142,6 +143,11 @@ int config_load(struct config **out, const char *path, const char *const *overri
 int config_load_without_secrets(
     struct config **out, const char *path, const char *const *overrides, size_t override_count,
     int (*check_entries)(const struct config *config, struct error *err), struct error *err);
+
+/* What a configuration that is broken says of its spool, or would if it did: there a bridge may run
+ * with the last good one. Everything else is 0 or null. */
+int config_load_spool(struct config **out, const char *path, const char *const *overrides,
+                      size_t override_count, struct error *err);
 
 struct config *config_retain(struct config *config);
 void config_release(struct config *config);

@@ -160,7 +160,7 @@ int command_audit(int argc, char **argv)
         return command_misused(&line, "audit takes no operand");
     struct config *config = NULL;
     struct error err;
-    if (command_load_config_without_secrets(&config, &line, &err) != 0)
+    if (command_load_config_to_ask(&config, &line, &err) != 0)
         return command_failed(&err);
     struct showing showing = {.findings = json_new_array()};
     struct json *request = json_new_object();

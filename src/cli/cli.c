@@ -136,6 +136,22 @@ int command_load_config_without_secrets(struct config **out, const struct comman
                                        route_check_entries, err);
 }
 
+int command_load_config_to_ask(struct config **out, const struct command_line *line,
+                               struct error *err)
+{
+    const struct option_spec *set = option_find(line, "set");
+    if (command_load_config_without_secrets(out, line, err) == 0)
+        return 0;
+    if (config_load_spool(out, option_text(line, "config", DEFAULT_CONFIG), set ? set->given : NULL,
+                          set ? set->count : 0, NULL) != 0)
+        return -1;
+    (void)fprintf(stderr,
+                  "aurabridge: the configuration is broken: %s\n"
+                  "aurabridge: a bridge that runs with the spool %s has its last good one\n",
+                  err->text, (*out)->spool.directory);
+    return 0;
+}
+
 /* Whether there is a study's folder in it: then a bridge has run. */
 static bool holds_studies(const char *spool)
 {
@@ -220,6 +236,9 @@ static int ask_daemon(const struct config *config, const struct json *request, o
     if (command_become_owner(config, err) != 0)
         return -1;
     int asked = control_ask(config->spool.directory, request, emit, context, err);
+    if (asked == CONTROL_ABSENT && !config->is_whole)
+        return error_set(err, "no bridge runs with the spool %s; correct the configuration first",
+                         config->spool.directory);
     if (asked == CONTROL_ABSENT)
         log_set_level(LOG_LEVEL_WARNING);
     return asked;

@@ -67,6 +67,11 @@ int command_load_config(struct config **out, const struct command_line *line, st
 int command_load_config_without_secrets(struct config **out, const struct command_line *line,
                                         struct error *err);
 
+/* The same for those that a running bridge answers. It goes on with its last good configuration
+ * when that in the file is broken: then this says so, and where the spool is will do to ask it. */
+int command_load_config_to_ask(struct config **out, const struct command_line *line,
+                               struct error *err);
+
 /* What a command is for, in one line; "" when there is none of that name. */
 const char *command_about(const char *name);
 
@@ -74,7 +79,8 @@ const char *command_about(const char *name);
  * configuration and its credentials are read. */
 int command_become_owner(const struct config *config, struct error *err);
 
-/* Sends a request to the daemon that has the spool, or does it here, under the spool's lock. */
+/* Sends a request to the daemon that has the spool, or does it here, under the spool's lock, which
+ * needs a configuration that is whole. */
 int command_operate(const struct config *config, const struct json *request, operate_emit *emit,
                     void *context, struct error *err);
 /* The same; without a daemon the spool is recovered first, as serve does. */

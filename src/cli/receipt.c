@@ -137,7 +137,7 @@ int command_receipt(int argc, char **argv)
         return command_misused(&line, "receipt takes one study: its short id (S17) or its UID");
     struct config *config = NULL;
     struct error err;
-    if (command_load_config_without_secrets(&config, &line, &err) != 0)
+    if (command_load_config_to_ask(&config, &line, &err) != 0)
         return command_failed(&err);
     struct showing showing = {.as_json = option_flag(&line, "json")};
     struct json *request = json_new_object();

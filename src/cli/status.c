@@ -205,7 +205,7 @@ int command_status(int argc, char **argv)
         return command_misused(&line, "status takes no operand %s", line.operands[0]);
     struct config *config = NULL;
     struct error err;
-    if (command_load_config_without_secrets(&config, &line, &err) != 0)
+    if (command_load_config_to_ask(&config, &line, &err) != 0)
         return command_failed(&err);
     struct status status = {.ok = false};
     int failed = ask(config, &status, &err);

@@ -192,7 +192,7 @@ int command_studies(int argc, char **argv)
         return command_misused(&line, "studies takes one study at most");
     struct config *config = NULL;
     struct error err;
-    if (command_load_config_without_secrets(&config, &line, &err) != 0)
+    if (command_load_config_to_ask(&config, &line, &err) != 0)
         return command_failed(&err);
     struct listing listing = {.as_json = option_flag(&line, "json"),
                               .details = line.operand_count == 1};

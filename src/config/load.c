@@ -47,14 +47,19 @@ static int check_pairs(const struct config *config, const struct node *root, str
     return 0;
 }
 
+static int check_readable(const char *path, struct error *err)
+{
+    if (access(path, R_OK) == 0)
+        return 0;
+    return error_errno(err, errno,
+                       "%s cannot be read; name the configuration file with --config FILE", path);
+}
+
 /* The document with the overrides in it; an empty one becomes a mapping without keys. */
 static int read_document(struct node **out, const char *path, const char *const *overrides,
                          size_t override_count, struct error *err)
 {
-    if (access(path, R_OK) != 0)
-        return error_errno(
-            err, errno, "%s cannot be read; name the configuration file with --config FILE", path);
-    if (yaml_parse_file(out, path, err) != 0)
+    if (check_readable(path, err) != 0 || yaml_parse_file(out, path, err) != 0)
         return -1;
     if (document_node_is_absent(*out)) {
         document_node_free(*out);
@@ -92,12 +97,54 @@ static int load(struct config **out, struct reading *reading, const char *path,
         goto cleanup;
     if (check_entries && check_entries(config, err) != 0)
         goto cleanup;
+    config->is_whole = true;
     *out = config;
     config = NULL;
     result = 0;
 
 cleanup:
     config_release(config);
+    document_node_free(root);
+    return result;
+}
+
+/* Of a file that is no YAML only the overrides are left. */
+static int read_what_is_readable(struct node **out, const char *path, const char *const *overrides,
+                                 size_t override_count, struct error *err)
+{
+    if (yaml_parse_file(out, path, err) != 0)
+        *out = NULL;
+    if (!*out || (*out)->kind != NODE_MAPPING) {
+        document_node_free(*out);
+        *out = document_node_new(NODE_MAPPING, path, 1);
+    }
+    return *out ? overrides_apply(*out, overrides, override_count, err)
+                : error_set(err, "%s: memory is short", path);
+}
+
+int config_load_spool(struct config **out, const char *path, const char *const *overrides,
+                      size_t override_count, struct error *err)
+{
+    char directory[FS_PATH_MAX];
+    struct reading reading = {.directory = directory, .without_secrets = true};
+    struct node *root = NULL;
+    *out = NULL;
+    int result = -1;
+    if (directory_of(directory, path, err) != 0 || check_readable(path, err) != 0 ||
+        read_what_is_readable(&root, path, overrides, override_count, err) != 0)
+        goto cleanup;
+    reading.config = config_new(path);
+    if (!reading.config)
+        (void)error_set(err, "%s: memory is short", path);
+    else
+        result =
+            section_read(&reading, document_node_get(root, "spool"), "spool.", reading.config, err);
+    if (result == 0)
+        *out = reading.config;
+    else
+        config_release(reading.config);
+
+cleanup:
     document_node_free(root);
     return result;
 }

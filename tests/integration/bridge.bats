@@ -1,6 +1,7 @@
 #!/usr/bin/env bats
 # The main job, end to end: real senders, the real binary, the sandbox Aurabox.
 
+bats_require_minimum_version 1.5.0
 load world.bash
 
 setup() { world_setup; }
@@ -179,6 +180,34 @@ ct() { echo "$AURABRIDGE_DICOM/CT_small.dcm"; }
     sed -i 's/quiet_perod: 1s/quiet_period: 1s/' "$WORLD/aurabridge.yaml"
     send "$(ct)"
     wait_until 20 studies_are completed 1
+}
+
+@test "while the configuration is broken, the bridge that runs is seen and takes commands" {
+    sandbox_start
+    bridge_start
+    send "$(ct)"
+    wait_until 20 studies_are completed 1
+    cp "$WORLD/aurabridge.yaml" "$WORLD/good.yaml"
+    sed -i 's/quiet_period: 1s/quiet_perod: 1s/' "$WORLD/aurabridge.yaml"
+    run --separate-stderr bridge studies --json
+    [ "$status" = 0 ]
+    [ "$(jq -r '.studies[0].state' <<<"$output")" = completed ]
+    [[ "$stderr" == *"aurabridge.yaml:"*"quiet_perod"*"the spool $WORLD/spool"* ]]
+    run --separate-stderr bridge forget S1
+    [ "$status" = 0 ]
+    send "$(ct)"
+    wait_until 20 studies_are completed 2
+    # No YAML at all: where the spool is has to be said.
+    printf 'dicom: [\n' >"$WORLD/aurabridge.yaml"
+    bridge status --set "spool.directory=$WORLD/spool" 2>/dev/null | grep -q main
+    # Nobody is there to ask: nothing is done with half a configuration.
+    bridge_stop
+    sed 's/quiet_period: 1s/quiet_perod: 1s/' "$WORLD/good.yaml" >"$WORLD/aurabridge.yaml"
+    run --separate-stderr bridge forget S2
+    [ "$status" = 1 ]
+    [[ "$stderr" == *"quiet_perod"*"no bridge runs with the spool $WORLD/spool; correct"* ]]
+    cp "$WORLD/good.yaml" "$WORLD/aurabridge.yaml"
+    studies_are completed 2
 }
 
 log_has() { [ "$(grep -c -- "$2" "$WORLD/bridge.log")" -eq "$1" ]; }
