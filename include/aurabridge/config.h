@@ -155,8 +155,8 @@ void config_release(struct config *config);
 /* Null when there is none of that name. Belongs to the config. */
 const struct config_destination *config_destination(const struct config *config, const char *name);
 
-/* Names the keys that differ and that only a restart can change (dicom.listen, spool.directory),
- * joined by ", "; "" when none. */
+/* Names the keys that differ and that only a restart can change (dicom.listen, spool.directory,
+ * spool.journal), joined by ", "; "" when none. */
 void config_restart_keys(const struct config *before, const struct config *after, char *out,
                          size_t size);
 

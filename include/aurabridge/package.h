@@ -35,7 +35,11 @@ uint64_t package_length(const struct package *package);
 /* Digest of the layout: equal digests mean equal archives. */
 const char *package_digest(const struct package *package);
 
-/* Reads up to `length` bytes at `offset`; `*got` is less only at the end. */
+#define PACKAGE_DAMAGED (-2)
+
+/* Reads up to `length` bytes at `offset`; `*got` is less only at the end. Returns 0, -1, or
+ * PACKAGE_DAMAGED when a member that ends there is not what was received: what was read of it
+ * before is not either. */
 int package_read(struct package *package, uint64_t offset, void *bytes, size_t length, size_t *got,
                  struct error *err);
 

@@ -125,6 +125,9 @@ bool spool_has(const struct spool *spool, const char *name, uint64_t size);
 /* Whether it is, and is this SOP instance's: a damaged ledger may name another's. */
 bool spool_has_instance(const struct spool *spool, const char *name, uint64_t size,
                         const char *sop_instance_uid);
+/* Whether it is there with this data set. Reads it whole; what cannot be read is not there. */
+bool spool_has_data_set(const struct spool *spool, const char *name,
+                        const uint8_t sha256[SHA256_SIZE]);
 /* Whether it is there, with whatever size. */
 bool spool_has_any(const struct spool *spool, const char *name);
 

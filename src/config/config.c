@@ -115,8 +115,21 @@ const struct config_destination *config_destination(const struct config *config,
 void config_restart_keys(const struct config *before, const struct config *after, char *out,
                          size_t size)
 {
-    bool listen = strcmp(before->dicom.listen, after->dicom.listen) != 0;
-    bool directory = strcmp(before->spool.directory, after->spool.directory) != 0;
-    (void)snprintf(out, size, "%s%s%s", listen ? "dicom.listen" : "",
-                   listen && directory ? ", " : "", directory ? "spool.directory" : "");
+    const struct {
+        const char *key;
+        bool differs;
+    } keys[] = {
+        {"dicom.listen", strcmp(before->dicom.listen, after->dicom.listen) != 0},
+        {"spool.directory", strcmp(before->spool.directory, after->spool.directory) != 0},
+        {"spool.journal", before->spool.journal != after->spool.journal},
+    };
+    size_t length = 0;
+    out[0] = '\0';
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
+        if (!keys[i].differs || length >= size)
+            continue;
+        int added =
+            snprintf(out + length, size - length, "%s%s", length > 0 ? ", " : "", keys[i].key);
+        length += added > 0 ? (size_t)added : 0;
+    }
 }

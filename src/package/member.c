@@ -132,10 +132,11 @@ static int check_bytes(struct package *package, uint64_t position, const void *b
     package->checked += length;
     if (package->checked < record->packed || package->running_crc32 == record->packed_crc32)
         return 0;
-    return error_set(err,
-                     "the bytes of %s on disk are not those received (CRC-32 %08x, was %08x): the "
-                     "disk is damaged, or someone changed the file",
-                     record->file_name, package->running_crc32, record->packed_crc32);
+    (void)error_set(err,
+                    "the bytes of %s on disk are not those received (CRC-32 %08x, was %08x): the "
+                    "disk is damaged, or someone changed the file",
+                    record->file_name, package->running_crc32, record->packed_crc32);
+    return PACKAGE_DAMAGED;
 }
 
 static int read_content(struct package *package, uint64_t position, void *bytes, size_t length,

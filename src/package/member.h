@@ -25,7 +25,7 @@ struct package {
 };
 
 /* Reads some bytes, at least one, at `offset` of the archive, which must lie before the central
- * directory. Returns 0 or -1. */
+ * directory. Returns as package_read. */
 int member_read(struct package *package, uint64_t offset, void *bytes, size_t length, size_t *got,
                 struct error *err);
 

@@ -173,9 +173,10 @@ int package_read(struct package *package, uint64_t offset, void *bytes, size_t l
             result = read_central(package, offset, out + *got, length - *got, &piece, err);
         else
             result = read_tail(package, offset, out + *got, length - *got, &piece);
-        if (result != 0)
-            return error_wrap(err, "reading the archive at offset %llu",
-                              (unsigned long long)offset);
+        if (result != 0) {
+            (void)error_wrap(err, "reading the archive at offset %llu", (unsigned long long)offset);
+            return result;
+        }
         *got += piece;
         offset += piece;
     }

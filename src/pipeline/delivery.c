@@ -40,12 +40,12 @@ void delivery_worker_rests(struct delivery_worker *worker)
 static void give_back(struct delivery_worker *worker, int64_t study_id)
 {
     struct bridge *bridge = worker->delivery->bridge;
-    int failed = -1;
-    while (failed && failed != LEDGER_NOT_FOUND && !delivery_ends(worker->delivery)) {
+    int failed;
+    do {
         struct error err;
         delivery_worker_rests(worker);
         failed = ledger_release_claim(bridge->ledger, study_id, &err);
-    }
+    } while (failed && failed != LEDGER_NOT_FOUND && !delivery_ends(worker->delivery));
 }
 
 /* Whether the worker for urgent studies has something to do. Else it does not even ask at the gate:

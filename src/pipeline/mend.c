@@ -1,5 +1,5 @@
-/* A row whose file is missing or short, and the same data set that has come again. Guarantees that
- * what is acknowledged as known is on stable storage: the ledger's row alone is not enough for
+/* A row whose file is missing or damaged, and the same data set that has come again. Guarantees
+ * that what is acknowledged as known is on stable storage: the ledger's row alone is not enough for
  * that.
  */
 #include "bridge_state.h"
@@ -26,9 +26,18 @@ int mend_row(struct bridge *bridge, const struct mended_row *row,
     if (!failed)
         log_warning("spool",
                     "study S%" PRId64 ": instance %s is there again and takes the place of its "
-                    "file, which was missing or short",
+                    "file, which was missing or damaged",
                     row->study_id, sop_instance_uid);
     return failed;
+}
+
+/* Who sends again may do so because the file is damaged: its name and its size do not tell. */
+static bool is_there(const struct spool *spool, const struct ledger_arrival_outcome *outcome,
+                     const struct ledger_arrival *arrival)
+{
+    return spool_has_instance(spool, outcome->resent_file, outcome->resent_size,
+                              arrival->request->sop_instance_uid) &&
+           spool_has_data_set(spool, outcome->resent_file, arrival->instance->data_set_sha256);
 }
 
 int mend_by_resend(bool *is_needed, struct bridge *bridge,
@@ -36,9 +45,7 @@ int mend_by_resend(bool *is_needed, struct bridge *bridge,
                    const struct ledger_arrival *arrival, struct error *err)
 {
     *is_needed = outcome->kind == ARRIVAL_STORED;
-    if (outcome->resent_id == 0 ||
-        spool_has_instance(bridge->spool, outcome->resent_file, outcome->resent_size,
-                           arrival->request->sop_instance_uid))
+    if (outcome->resent_id == 0 || is_there(bridge->spool, outcome, arrival))
         return 0;
     const struct mended_row row = {.study_id = outcome->study_id,
                                    .instance_id = outcome->resent_id,

@@ -272,6 +272,8 @@ void *settle_run(void *context)
         tell(&told, &err);
         if (failed)
             bridge_pause(bridge, FAULT_DELAY_MS);
+        else if (!any) /* an older one is still on its way to the disk */
+            journal_wait(bridge->journal, GIVE_WAY_MS);
     }
     return NULL;
 }

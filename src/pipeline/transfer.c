@@ -17,6 +17,7 @@ struct archive {
     struct package *package;
     struct delivery_worker *worker;
     bool is_unreadable; /* a read failed */
+    bool is_damaged;    /* what was sent of a member is not what was received */
 };
 
 static int read_archive(void *context, uint64_t offset, void *bytes, size_t length, size_t *got,
@@ -25,6 +26,7 @@ static int read_archive(void *context, uint64_t offset, void *bytes, size_t leng
     struct archive *archive = context;
     int failed = package_read(archive->package, offset, bytes, length, got, err);
     archive->is_unreadable |= failed != 0;
+    archive->is_damaged |= failed == PACKAGE_DAMAGED;
     if (!failed)
         meter_add(&archive->worker->delivery->meter, *got,
                   clock_monotonic_ms(archive->worker->delivery->bridge->clock));
@@ -157,6 +159,17 @@ static void lay_out_anew(struct stage *stage)
                     stage->study.id, err.text);
 }
 
+/* The server may hold bytes that are not those of the archive: no later try may go on from there.
+ */
+static int give_up_upload(struct stage *stage)
+{
+    log_warning("delivery", "study S%" PRId64 ": what was sent of its archive is given up",
+                stage->study.id);
+    transfer_terminate(stage);
+    stage->progressed = false; /* whatever is damaged, may be again */
+    return record_progress(stage, "", 0);
+}
+
 enum stage_result transfer_run(struct stage *stage)
 {
     struct bridge *bridge = stage->bridge;
@@ -182,6 +195,8 @@ enum stage_result transfer_run(struct stage *stage)
     package_close(archive.package);
     if (archive.is_unreadable)
         lay_out_anew(stage);
+    if (archive.is_damaged && give_up_upload(stage) != 0)
+        return stage->result;
     const struct tus_upload *tus = &transfer.tus;
     switch (outcome) {
     case TUS_DONE:

@@ -296,11 +296,12 @@ int spool_writer_commit(struct spool_writer *writer, struct journal_entry *entry
     entry->file_name = name;
     entry->part_name = has_file ? writer->part_name : "";
     if (code == 0) {
-        code = journal_commit(writer->journal, &writer->pieces, writer->buffer, writer->buffered,
-                              entry, err);
-        if (code != 0)
-            code = journal_failure(writer, code, err);
-        if (code != 0 && has_file)
+        int committed = journal_commit(writer->journal, &writer->pieces, writer->buffer,
+                                       writer->buffered, entry, err);
+        if (committed != 0)
+            code = journal_failure(writer, committed, err);
+        /* After a failed sync its record may be on the disk all the same, and names the file. */
+        if (code != 0 && has_file && committed != JOURNAL_BROKEN)
             (void)unlink(writer->part_path);
     }
     if (code != 0)

@@ -59,10 +59,10 @@ static void shrink_to(struct chunk_plan *plan, uint64_t size)
         plan->size = size;
 }
 
-void chunk_refused(struct chunk_plan *plan, uint64_t sent, int64_t now_ms)
+void chunk_refused(struct chunk_plan *plan, uint64_t sent, uint64_t first, int64_t now_ms)
 {
     note_limit(plan, sent, now_ms + CHUNK_REFUSED_MS);
-    shrink_to(plan, tus_smaller_chunk(sent));
+    shrink_to(plan, tus_smaller_chunk(sent, first));
 }
 
 void chunk_lost(struct chunk_plan *plan, uint64_t sent, int64_t now_ms)

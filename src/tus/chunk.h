@@ -36,8 +36,8 @@ uint64_t chunk_next(struct chunk_plan *plan, uint64_t first, uint64_t left, int6
 void chunk_acknowledged(struct chunk_plan *plan, uint64_t sent, int64_t took_ms);
 /* Broken, and some of it was kept. */
 void chunk_kept(struct chunk_plan *plan, int64_t now_ms);
-/* Refused with 413. */
-void chunk_refused(struct chunk_plan *plan, uint64_t sent, int64_t now_ms);
+/* Refused with 413, and not too small for another try (tus_smaller_chunk). */
+void chunk_refused(struct chunk_plan *plan, uint64_t sent, uint64_t first, int64_t now_ms);
 /* Broken, and nothing of it arrived. */
 void chunk_lost(struct chunk_plan *plan, uint64_t sent, int64_t now_ms);
 

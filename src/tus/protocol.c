@@ -222,7 +222,7 @@ static struct tus_decision after_send(const struct tus_asked *asked,
     case 409:
         return go_with(TUS_ACTION_ASK, "it stands at another offset");
     case 413:
-        if (asked->sent > TUS_SMALLEST_CHUNK)
+        if (tus_smaller_chunk(asked->sent, asked->first) > 0)
             return go_with(TUS_ACTION_HALVE, "the chunk is too large for it");
         return end_with(TUS_TOO_LARGE, "even the smallest chunk is too large for it; raise the "
                                        "request size limit of the server or the proxy before it");
@@ -280,10 +280,11 @@ struct tus_decision tus_next(const struct tus_asked *asked, const struct tus_ans
 
 /* ---- small parsers ---- */
 
-uint64_t tus_smaller_chunk(uint64_t sent)
+uint64_t tus_smaller_chunk(uint64_t sent, uint64_t first)
 {
+    uint64_t smallest = first > 0 && first < TUS_SMALLEST_CHUNK ? first : TUS_SMALLEST_CHUNK;
     uint64_t half = sent / 2;
-    return half > TUS_SMALLEST_CHUNK ? half : TUS_SMALLEST_CHUNK;
+    return sent <= smallest ? 0 : half > smallest ? half : smallest;
 }
 
 bool tus_refuses_creation(int status)

@@ -13,7 +13,7 @@
 #define TUS_VERSION "1.0.0"
 
 /* S3's smallest part, and the chunk of the reference client: a server that refuses this one as too
- * large takes no upload at all. Bytes. */
+ * large takes no upload at all, unless smaller ones are configured. Bytes. */
 #define TUS_SMALLEST_CHUNK (UINT64_C(5) * 1024 * 1024)
 
 /* Failures in one call of tus_upload_run without a byte acknowledged between them. */
@@ -38,6 +38,7 @@ struct tus_asked {
     uint64_t length;    /* of the upload */
     uint64_t offset;    /* SEND: where the PATCH began */
     uint64_t sent;      /* SEND: bytes of its body */
+    uint64_t first;     /* SEND: bytes of the chunks that are configured; 0: none are */
     bool token_renewed; /* the lift token is fresh; refusing it means something else */
     bool overrides;     /* PATCH and DELETE already travel as POST */
     bool secure;        /* the endpoint is https */
@@ -79,8 +80,9 @@ struct tus_decision {
 
 struct tus_decision tus_next(const struct tus_asked *asked, const struct tus_answer *answer);
 
-/* The chunk to try after a 413 for a body of `sent` bytes; less than `sent`. */
-uint64_t tus_smaller_chunk(uint64_t sent);
+/* The chunk to try after a 413 for a body of `sent` bytes, less than `sent`; 0: none is worth it.
+ * `first` as in tus_asked. */
+uint64_t tus_smaller_chunk(uint64_t sent, uint64_t first);
 
 /* Whether the status, to a creation, says that the request itself is at fault. */
 bool tus_refuses_creation(int status);

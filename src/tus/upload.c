@@ -246,6 +246,7 @@ static struct tus_decision decide(const struct driver *driver)
 {
     struct tus_asked asked = exchange_asked(&driver->exchange, driver->question);
     asked.sent = driver->sent;
+    asked.first = driver->upload->chunk_size;
     asked.overrides = driver->overrides;
     return tus_next(&asked, &driver->exchange.answer);
 }
@@ -357,7 +358,8 @@ static bool send_on(struct driver *driver, const struct tus_decision *decision,
 static bool halve(struct driver *driver)
 {
     struct chunk_plan *plan = plan_lock(driver);
-    chunk_refused(plan, driver->sent, clock_monotonic_ms(clock_system()));
+    chunk_refused(plan, driver->sent, driver->upload->chunk_size,
+                  clock_monotonic_ms(clock_system()));
     uint64_t smaller = plan->size;
     plan_unlock(driver);
     log_warning("tus", "upload %s: %s refused a chunk of %" PRIu64 " bytes; trying %" PRIu64,

@@ -91,6 +91,18 @@ all_are_under_way() {
     [ "$(grep -c '^PATCH 413' "$WORLD/tus.log")" = 1 ]
 }
 
+@test "chunks that are configured small grow no further than they pass" {
+    tus_start --refuse-above 1000000
+    sandbox_start --tus-endpoint "$TUS_URL"
+    bridge_up --set upload.workers=1 --set upload.chunk_size=400KiB
+    for study in 1 2; do make_study "in$study" 3; done
+    for study in 1 2; do
+        raw_send "$WORLD/in$study"/*.dcm
+        wait_until 30 studies_are completed "$study"
+    done
+    [ "$(grep -c '^PATCH 413' "$WORLD/tus.log")" = 1 ]
+}
+
 @test "a limit holds, the status says bytes and what has left, and a reload ends it in a running PATCH" {
     tus_start
     sandbox_start --tus-endpoint "$TUS_URL"
@@ -151,6 +163,67 @@ all_are_under_way() {
     wait_until 5 status_is .brake calls
     [ "$(status_query .calls_left)" = 0 ]
     [ "$(sandbox_count '"status":429')" = 0 ]
+}
+
+# damage FILE: another byte, near its end.
+damage() {
+    python3 -c 'import os, sys
+with open(sys.argv[1], "r+b") as file:
+    file.seek(-1000, os.SEEK_END)
+    byte = file.read(1)[0]
+    file.seek(-1, os.SEEK_CUR)
+    file.write(bytes([byte ^ 1]))' "$1"
+}
+
+# archive_is_whole: of what the server stored, the one archive that is complete.
+archive_is_whole() {
+    local file whole=0
+    for file in "$WORLD"/store/*; do
+        case $file in *.json) continue ;; esac
+        unzip -tq "$file" >/dev/null 2>&1 && whole=$((whole + 1))
+    done
+    [ "$whole" = 1 ]
+}
+
+@test "a compressed member that goes bad while it is sent is made again, and sent from the start" {
+    tus_start
+    sandbox_start --tus-endpoint "$TUS_URL"
+    limit 1Mbit/s
+    bridge_start --set upload.compression=deflate --set upload.chunk_size=1MiB
+    make_study in 6
+    python3 -c 'import os, sys
+with open(sys.argv[1], "r+b") as file:
+    file.seek(-6000000, 2)
+    file.write(os.urandom(3000000).hex().encode())' "$WORLD"/in/*.dcm
+    raw_send "$WORLD"/in/*.dcm
+    wait_until 30 sent_before_acknowledged
+    damage "$WORLD/spool/packages/S1.deflated"
+    config_write
+    kill -HUP "$BRIDGE_PID"
+    wait_until 30 studies_are completed 1
+    grep -q 'S1.*are not those received' "$WORLD/bridge.log"
+    [ "$(grep -c '^POST 201' "$WORLD/tus.log")" = 2 ]
+    archive_is_whole
+}
+
+@test "a file that goes bad while it is sent is sent from the start once its sender has mended it" {
+    tus_start
+    sandbox_start --tus-endpoint "$TUS_URL"
+    limit 1Mbit/s
+    bridge_up --set upload.chunk_size=1MiB
+    make_study in 3
+    raw_send "$WORLD"/in/*.dcm
+    wait_until 30 sent_before_acknowledged
+    damage "$(echo "$WORLD"/spool/studies/*/*.dcm)"
+    config_write
+    kill -HUP "$BRIDGE_PID"
+    wait_until 30 grep -q 'S1.*is given up' "$WORLD/bridge.log"
+    studies_are completed 0
+    raw_send "$WORLD"/in/*.dcm
+    wait_until 10 grep -q 'is there again and takes the place' "$WORLD/bridge.log"
+    bridge retry S1
+    wait_until 30 studies_are completed 1
+    archive_is_whole
 }
 
 @test "an urgent study waits for no large one; one that waits for its share of the line hears cancel and SIGTERM" {

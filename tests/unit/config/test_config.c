@@ -222,6 +222,7 @@ static void test_restart_keys(void)
         {"dicom.max_pdu=8192", ""},
         {"dicom.listen=127.0.0.1:1", "dicom.listen"},
         {"spool.directory=/elsewhere", "spool.directory"},
+        {"spool.journal=32MiB", "spool.journal"},
     };
     workspace_open();
     struct config *before = load(DESTINATION MAP, NULL);

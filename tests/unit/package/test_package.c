@@ -335,8 +335,9 @@ static int read_all(struct shelf *shelf, struct package *package, size_t piece)
     static uint8_t bytes[1 << 20];
     size_t got = piece;
     for (uint64_t offset = 0; got == piece; offset += got) {
-        if (package_read(package, offset, bytes, piece, &got, &shelf->err) != 0)
-            return -1;
+        int failed = package_read(package, offset, bytes, piece, &got, &shelf->err);
+        if (failed)
+            return failed;
     }
     return 0;
 }
@@ -366,15 +367,16 @@ static void test_changes_under_a_reader(void)
     CU_ASSERT_EQUAL(read_all(shelf, package, 65536), 0);
     shelf_path(shelf, 3, path); /* stored, since it does not shrink */
     change_byte(path, 9000);
-    CU_ASSERT_EQUAL(read_all(shelf, package, 65536), -1);
+    CU_ASSERT_EQUAL(read_all(shelf, package, 65536), PACKAGE_DAMAGED);
     CU_ASSERT_PTR_NOT_NULL(strstr(shelf->err.text, shelf->ledger.rows[3].file_name));
-    CU_ASSERT_EQUAL(read_last_bytes(shelf, package, 3), -1); /* resumed behind the change */
+    CU_ASSERT_EQUAL(read_last_bytes(shelf, package, 3),
+                    PACKAGE_DAMAGED); /* resumed behind the change */
     change_byte(path, 9000);
     CU_ASSERT_EQUAL(read_last_bytes(shelf, package, 3), 0);
     CU_ASSERT_EQUAL(read_all(shelf, package, 65536), 0);
     shelf_made(shelf, "deflated", path);
     change_byte(path, 7000);
-    CU_ASSERT_EQUAL(read_all(shelf, package, 10000), -1);
+    CU_ASSERT_EQUAL(read_all(shelf, package, 10000), PACKAGE_DAMAGED);
     change_byte(path, 7000);
     shelf_path(shelf, 4, path);
     CU_ASSERT_EQUAL(truncate(path, 1000), 0);

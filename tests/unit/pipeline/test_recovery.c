@@ -172,6 +172,33 @@ static void test_resend_takes_the_place_of_a_lost_file(void)
     }
 }
 
+/* Of the right size, so that only reading it tells. */
+static void test_resend_takes_the_place_of_a_damaged_file(void)
+{
+    struct bench bench;
+    char path[600];
+    uint8_t last, is;
+    bench_open(&bench, NULL);
+    (void)SEND(&bench, .sop = "1.2.3.1");
+    only_file(&bench, path);
+    int file = open(path, O_RDWR | O_CLOEXEC);
+    off_t end = lseek(file, -1, SEEK_END);
+    CU_ASSERT_EQUAL(pread(file, &last, 1, end), 1);
+    is = last ^ 0x20;
+    CU_ASSERT_EQUAL(pwrite(file, &is, 1, end), 1);
+    CU_ASSERT_EQUAL(close(file), 0);
+    CU_ASSERT_EQUAL(SEND(&bench, .sop = "1.2.3.1").status, DIMSE_SUCCESS);
+    CU_ASSERT_EQUAL(bench_files(&bench, "studies"), 1);
+    only_file(&bench, path);
+    file = open(path, O_RDONLY | O_CLOEXEC);
+    CU_ASSERT_EQUAL(pread(file, &is, 1, end), 1);
+    CU_ASSERT_EQUAL(is, last);
+    CU_ASSERT_EQUAL(close(file), 0);
+    CU_ASSERT_EQUAL(bench_study(&bench, 1).instances, 1);
+    CU_ASSERT_EQUAL(bench_study(&bench, 1).resends, 1);
+    bench_close(&bench);
+}
+
 /* It went into quarantine before it had met the drop rules. */
 static void test_released_after_a_loss_meets_the_drop_rules(void)
 {
@@ -763,6 +790,7 @@ static CU_TestInfo cases[] = {
     SUITE_CASE(test_missing_or_short_file_quarantines),
     SUITE_CASE(test_resend_takes_the_place_of_a_lost_file),
     SUITE_CASE(test_mending_removes_no_file_of_another_instance),
+    SUITE_CASE(test_resend_takes_the_place_of_a_damaged_file),
     SUITE_CASE(test_released_after_a_loss_meets_the_drop_rules),
     SUITE_CASE(test_resend_without_row_takes_the_place_of_a_lost_file),
     SUITE_CASE(test_leftovers_of_what_was_let_go_are_removed),

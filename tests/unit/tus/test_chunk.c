@@ -81,7 +81,7 @@ static void test_a_413_is_remembered(void)
         uint64_t sent = next(&plan, now_ms);
         if (sent > most) {
             refusals++;
-            chunk_refused(&plan, sent, now_ms);
+            chunk_refused(&plan, sent, FIRST, now_ms);
         } else {
             chunk_acknowledged(&plan, sent, FAST);
         }
@@ -102,7 +102,7 @@ static void test_413s_end_at_the_smallest(void)
     while (before > TUS_SMALLEST_CHUNK) {
         uint64_t sent = next(&plan, 0);
         CU_ASSERT_FATAL(sent < before);
-        chunk_refused(&plan, sent, 0);
+        chunk_refused(&plan, sent, FIRST, 0);
         before = sent;
     }
     CU_ASSERT_EQUAL(before, TUS_SMALLEST_CHUNK);
@@ -136,8 +136,8 @@ static void test_the_smaller_word_counts(void)
 {
     struct chunk_plan plan = {0};
     (void)pass(&plan, 0, FAST);
-    chunk_refused(&plan, 16 * MIB, 0);
-    chunk_refused(&plan, 64 * MIB, 0);
+    chunk_refused(&plan, 16 * MIB, FIRST, 0);
+    chunk_refused(&plan, 64 * MIB, FIRST, 0);
     CU_ASSERT_EQUAL(next(&plan, 0), 8 * MIB);
     chunk_acknowledged(&plan, 16 * MIB, FAST); /* some pass, some do not */
     CU_ASSERT_EQUAL(next(&plan, 0), 8 * MIB);

@@ -334,25 +334,27 @@ static void test_chunk_limit(void)
         uint64_t sent;
         enum tus_action action;
         enum tus_outcome outcome;
-        uint64_t smaller;
+        uint64_t smaller, first;
     } rows[] = {
-        {64 * MIB, TUS_ACTION_HALVE, TUS_RETRY, 32 * MIB},
-        {12 * MIB, TUS_ACTION_HALVE, TUS_RETRY, 6 * MIB},
-        {8 * MIB, TUS_ACTION_HALVE, TUS_RETRY, 5 * MIB},
-        {5 * MIB + 1, TUS_ACTION_HALVE, TUS_RETRY, 5 * MIB},
-        {5 * MIB, END(TUS_TOO_LARGE), 0},
-        {1, END(TUS_TOO_LARGE), 0},
+        {64 * MIB, TUS_ACTION_HALVE, TUS_RETRY, 32 * MIB, 0},
+        {12 * MIB, TUS_ACTION_HALVE, TUS_RETRY, 6 * MIB, 16 * MIB},
+        {8 * MIB, TUS_ACTION_HALVE, TUS_RETRY, 5 * MIB, 0},
+        {5 * MIB + 1, TUS_ACTION_HALVE, TUS_RETRY, 5 * MIB, 0},
+        {5 * MIB, END(TUS_TOO_LARGE), 0, 8 * MIB},
+        {1, END(TUS_TOO_LARGE), 0, 0},
+        {5 * MIB, TUS_ACTION_HALVE, TUS_RETRY, 5 * MIB / 2, MIB},
+        {3 * MIB / 2, TUS_ACTION_HALVE, TUS_RETRY, MIB, MIB},
+        {MIB, END(TUS_TOO_LARGE), 0, MIB},
     };
     for (size_t i = 0; i < COUNT(rows); i++) {
-        struct tus_asked asked = {.question = P, .length = LENGTH, .sent = rows[i].sent};
+        struct tus_asked asked = {
+            .question = P, .length = LENGTH, .sent = rows[i].sent, .first = rows[i].first};
         struct tus_answer answer = plain;
         answer.status = 413;
         struct tus_decision got = tus_next(&asked, &answer);
         check("chunk", i, &got, rows[i].action, rows[i].outcome);
-        if (rows[i].smaller != 0) {
-            CU_ASSERT_EQUAL(tus_smaller_chunk(rows[i].sent), rows[i].smaller);
-            CU_ASSERT(tus_smaller_chunk(rows[i].sent) < rows[i].sent);
-        }
+        CU_ASSERT_EQUAL(tus_smaller_chunk(rows[i].sent, rows[i].first), rows[i].smaller);
+        CU_ASSERT(rows[i].smaller < rows[i].sent);
     }
 }
 
