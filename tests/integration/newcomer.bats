@@ -36,6 +36,7 @@ nothing_is_left() {
 
 # demo_start [OPTION]: in a process group of its own, which a Ctrl-C can reach.
 demo_start() {
+    : >"$WORLD/demo.log" # the last demo's words are not this one's
     setsid env --default-signal=INT,TERM,HUP "$ROOT/scripts/demo.sh" "$@" \
         </dev/null >"$WORLD/demo.log" 2>&1 3>&- &
     DEMO_PID=$!
