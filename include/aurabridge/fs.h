@@ -29,7 +29,8 @@ int fs_write_all(int fd, const void *bytes, size_t length, struct error *err);
 /* Likewise at `offset`, whatever the file's own position. Threads may write beside each other. */
 int fs_write_at(int fd, const void *bytes, size_t length, uint64_t offset, struct error *err);
 
-/* Reads at `offset` until `length` bytes or the end; `*got` says how many. */
+/* Reads at `offset` until `length` bytes or the end; `*got` says how many. Returns 0, or -1 with
+ * errno kept. */
 int fs_read_at(int fd, void *bytes, size_t length, uint64_t offset, size_t *got, struct error *err);
 
 /* Durable publication of a complete file: fsync `fd`, close it (always, also on failure), rename

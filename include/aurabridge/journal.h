@@ -20,9 +20,11 @@
 
 struct journal;
 
-#define JOURNAL_FULL   (-2) /* the disk takes no more, or nothing could be settled to make room */
-#define JOURNAL_BROKEN (-3) /* a sync failed: what the disk holds is not known until a restart */
-#define JOURNAL_SPILL  (-4) /* the instance has to go on in a file of its own */
+#define JOURNAL_FULL       (-2) /* the disk takes no more */
+#define JOURNAL_BROKEN     (-3) /* a sync failed: what the disk holds is not known until a restart */
+#define JOURNAL_SPILL      (-4) /* the instance has to go on in a file of its own */
+#define JOURNAL_CROWDED    (-5) /* all of it is in use, and nothing could be settled to make room */
+#define JOURNAL_UNREADABLE (-6) /* the disk does not give back what it took */
 
 #define JOURNAL_LEAST_SEGMENT (UINT64_C(1) << 20)
 
@@ -78,16 +80,17 @@ struct journal_entry {
 #define JOURNAL_COMMIT_ROOM (JOURNAL_RECORD_MAX + 2 * 4096)
 
 /* Appends a piece of the file, of two parts (either may be empty); nothing is durable yet. Returns
- * 0, JOURNAL_FULL, JOURNAL_BROKEN, JOURNAL_SPILL (the piece is too large, the writer has all
- * extents that it can have, or slow senders have so much room that others would have none) or -1.
+ * 0, JOURNAL_FULL, JOURNAL_CROWDED, JOURNAL_BROKEN, JOURNAL_SPILL (the piece is too large, the
+ * writer has all extents that it can have, or slow senders have so much room that others would have
+ * none) or -1.
  */
 int journal_append(struct journal *journal, struct journal_writer *writer, const void *head,
                    size_t head_length, const void *bytes, size_t length, struct error *err);
 
 /* Appends the last piece, which stands at the start of `buffer` and has `tail` bytes, and the
  * record, and waits for the sync that both share with what others commit. The buffer has
- * JOURNAL_COMMIT_ROOM bytes more, which are written to. Returns 0, JOURNAL_FULL, JOURNAL_BROKEN or
- * -1; the writer is over, whatever comes of it. */
+ * JOURNAL_COMMIT_ROOM bytes more, which are written to. Returns 0, JOURNAL_FULL, JOURNAL_CROWDED,
+ * JOURNAL_BROKEN or -1; the writer is over, whatever comes of it. */
 int journal_commit(struct journal *journal, struct journal_writer *writer, uint8_t *buffer,
                    size_t tail, const struct journal_entry *entry, struct error *err);
 
@@ -150,13 +153,13 @@ struct journal_record {
 int journal_read(struct journal *journal, struct journal_record *out,
                  const struct journal_place *place, struct error *err);
 
-/* Copies an instance's bytes to a file, from its position on; `*crc32` is theirs. Returns 0, or -1
- * with errno kept when the file took no more. */
+/* Copies an instance's bytes to a file, from its position on; `*crc32` is theirs. Returns 0,
+ * JOURNAL_UNREADABLE, or -1 with errno kept when the file took no more. */
 int journal_copy(struct journal *journal, const struct journal_extent *extents, size_t count,
                  int fd, uint32_t *crc32, struct error *err);
 
 /* Whether the bytes that stand in the journal are those that the record was written for. Returns 0,
- * or -1 when they cannot be read. */
+ * JOURNAL_UNREADABLE or -1. */
 int journal_check(struct journal *journal, const struct journal_record *record, bool *is_whole,
                   struct error *err);
 
@@ -164,7 +167,8 @@ int journal_check(struct journal *journal, const struct journal_record *record, 
 
 /* Calls `visit` for what was committed with a number above `settled`, oldest first. A record that
  * was torn was never acknowledged and is not shown; the bytes behind one may be torn too, which
- * their CRC-32 tells. A non-zero answer stops it and is returned. */
+ * their CRC-32 tells. What the disk does not give back is logged and passed over. A non-zero answer
+ * stops it and is returned. */
 int journal_replay(struct journal *journal, uint64_t settled,
                    int (*visit)(void *context, const struct journal_place *place), void *context,
                    struct error *err);

@@ -27,7 +27,9 @@ struct spool;
 struct spool_writer; /* one instance on its way in */
 
 #define SPOOL_FULL (-2) /* below the reserve, or the disk refused a write */
-#define SPOOL_GONE (-3) /* the file that was received is not there any more */
+#define SPOOL_GONE                                                                                 \
+    (-3) /* what was received is not there any more, or the disk gives it not back                 \
+          */
 
 /* Opens, and makes it when absent, with 0700 directories. `reserve` bytes are kept free. Takes the
  * exclusive lock; another holder is an error that says so. `*out` is the caller's. */
@@ -125,7 +127,10 @@ bool spool_has(const struct spool *spool, const char *name, uint64_t size);
 /* Whether it is, and is this SOP instance's: a damaged ledger may name another's. */
 bool spool_has_instance(const struct spool *spool, const char *name, uint64_t size,
                         const char *sop_instance_uid);
-/* Whether it is there with this data set. Reads it whole; what cannot be read is not there. */
+/* Whether it is there with these bytes. Reads it whole; what cannot be read is not there. */
+bool spool_has_file(const struct spool *spool, const char *name, uint64_t size, uint32_t crc32);
+/* Whether it is there with this data set, under whatever header. Reads it whole; what cannot be
+ * read is not there. */
 bool spool_has_data_set(const struct spool *spool, const char *name,
                         const uint8_t sha256[SHA256_SIZE]);
 /* Whether it is there, with whatever size. */

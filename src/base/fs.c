@@ -140,9 +140,13 @@ int fs_read_at(int fd, void *bytes, size_t length, uint64_t offset, size_t *got,
         ssize_t count = pread(fd, at + *got, length - *got, (off_t)(offset + *got));
         if (count < 0 && errno == EINTR)
             continue;
-        if (count < 0)
-            return error_errno(err, errno, "reading %zu bytes at offset %llu", length,
-                               (unsigned long long)offset);
+        if (count < 0) {
+            int failed = errno;
+            (void)error_errno(err, failed, "reading %zu bytes at offset %llu", length,
+                              (unsigned long long)offset);
+            errno = failed;
+            return -1;
+        }
         if (count == 0)
             break;
         *got += (size_t)count;

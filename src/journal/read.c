@@ -16,7 +16,9 @@ static int read_record(const struct segment *segment, struct journal_record *out
                        struct error *err)
 {
     size_t got;
-    if (fs_read_at(segment->fd, out->bytes, sizeof out->bytes, offset, &got, err) != 0)
+    /* What lies behind it, on a page that cannot be read, is another's. */
+    if (fs_read_at(segment->fd, out->bytes, sizeof out->bytes, offset, &got, err) != 0 &&
+        errno != EIO)
         return -1;
     size_t length = got >= RECORD_HEAD_SIZE ? record_length(out->bytes, segment->nonce) : 0;
     if (length == 0 || length > got || record_decode(out, length) != 0)
@@ -54,9 +56,11 @@ static int copy_extent(const struct segment *segment, const struct journal_exten
         size_t got;
         if (fs_read_at(segment->fd, piece, left < PIECE_SIZE ? left : PIECE_SIZE, offset, &got,
                        err) != 0)
-            return -1;
-        if (got == 0)
-            return error_set(err, "segment %u of the journal ends too early", segment->id);
+            return errno == EIO ? JOURNAL_UNREADABLE : -1;
+        if (got == 0) {
+            (void)error_set(err, "segment %u of the journal ends too early", segment->id);
+            return JOURNAL_UNREADABLE;
+        }
         *crc32 = crc32_update(*crc32, piece, got);
         if (fd >= 0 && fs_write_all(fd, piece, got, err) != 0)
             return -1;
@@ -90,8 +94,9 @@ int journal_check(struct journal *journal, const struct journal_record *record, 
 {
     uint32_t crc32;
     *is_whole = false;
-    if (journal_copy(journal, record->extents, record->extent_count, -1, &crc32, err) != 0)
-        return -1;
+    int code = journal_copy(journal, record->extents, record->extent_count, -1, &crc32, err);
+    if (code != 0)
+        return code;
     /* One in a file of its own was synced before its record was written. */
     *is_whole = record->entry.part_name[0] || crc32 == record->stored.file_crc32;
     return 0;
@@ -130,20 +135,52 @@ static int note_place(struct scan *scan, const struct segment *segment, uint64_t
     return 0;
 }
 
+/* A page that the disk does not give back reads as zeros, so that the others are found. */
+static int read_pages(const struct segment *segment, uint8_t *block, uint64_t offset, size_t *got,
+                      unsigned *unreadable, struct error *err)
+{
+    if (fs_read_at(segment->fd, block, SCAN_SIZE, offset, got, err) == 0)
+        return 0;
+    memset(block, 0, SCAN_SIZE);
+    size_t read = PAGE_SIZE;
+    for (*got = 0; *got < SCAN_SIZE && read == PAGE_SIZE; *got += read) {
+        if (fs_read_at(segment->fd, block + *got, PAGE_SIZE, offset + *got, &read, err) == 0)
+            continue;
+        if (errno != EIO)
+            return -1;
+        read = PAGE_SIZE;
+        ++*unreadable;
+    }
+    return 0;
+}
+
+static void tell_unreadable(const struct segment *segment, unsigned unreadable)
+{
+    if (unreadable > 0)
+        log_error("journal",
+                  "%u pages of segment %u of the journal cannot be read, the disk is damaged: what "
+                  "was acknowledged shortly before the last stop may be lost, compare it with the "
+                  "senders' lists; and replace the disk",
+                  unreadable, segment->id);
+}
+
 static int scan_segment(struct scan *scan, const struct segment *segment, struct error *err)
 {
     uint64_t offset = PAGE_SIZE;
+    unsigned unreadable = 0;
     size_t got;
     for (;;) {
-        if (fs_read_at(segment->fd, scan->block, SCAN_SIZE, offset, &got, err) != 0)
+        if (read_pages(segment, scan->block, offset, &got, &unreadable, err) != 0)
             return error_wrap(err, "replaying segment %u of the journal", segment->id);
         for (size_t at = 0; at + RECORD_HEAD_SIZE <= got; at += BLOCK_SIZE) {
             if (record_length(scan->block + at, segment->nonce) > 0 &&
                 note_place(scan, segment, offset + at, err) != 0)
                 return -1;
         }
-        if (got < SCAN_SIZE)
+        if (got < SCAN_SIZE) {
+            tell_unreadable(segment, unreadable);
             return 0;
+        }
         offset += got;
     }
 }

@@ -102,6 +102,12 @@ static bool is_oldest_written(struct journal *journal)
     return journal_slot(journal, journal->settled + 1)->state == SLOT_WRITING;
 }
 
+/* One more segment would do, if the disk took it. */
+static int no_room(const struct journal *journal)
+{
+    return journal->count < journal->options.segments ? JOURNAL_FULL : JOURNAL_CROWDED;
+}
+
 /* Has some settled, without the lock. */
 static int make_room(struct journal *journal, struct error *err)
 {
@@ -116,10 +122,10 @@ static int make_room(struct journal *journal, struct error *err)
                      : error_set(err, "the journal is full");
     (void)pthread_mutex_lock(&journal->lock);
     if (failed || before != journal->frees + journal->settled || warmest_free(journal))
-        return failed ? JOURNAL_FULL : 0;
+        return failed ? no_room(journal) : 0;
     if (journal->settled + 1 == journal->next_number) {
         (void)error_set(err, "the journal is full of instances on their way");
-        return JOURNAL_FULL;
+        return no_room(journal);
     }
     if (is_oldest_written(journal))
         journal_await_any(journal);

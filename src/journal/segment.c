@@ -125,7 +125,10 @@ int segment_open(struct journal *journal, struct segment *out, uint32_t id, stru
     if (fs_read_at(out->fd, page, sizeof page, 0, &got, err) != 0) {
         (void)close(out->fd); /* nothing was written */
         out->fd = -1;
-        return error_wrap(err, "reading %s", path);
+        return error_wrap(err,
+                          "reading %s (move it away to start without what was acknowledged in it "
+                          "and is in no study folder yet)",
+                          path);
     }
     if (got == sizeof page && is_header(page)) {
         memcpy(out->nonce, page + NONCE_AT, RECORD_NONCE_SIZE);

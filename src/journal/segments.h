@@ -87,7 +87,8 @@ struct reservation {
 };
 
 /* With the lock, which it lets go of while it waits: room in the lane's segment. `numbered`: a
- * number follows. Returns 0, JOURNAL_FULL, JOURNAL_BROKEN or -1. */
+ * number follows. Returns 0, JOURNAL_FULL, JOURNAL_CROWDED, JOURNAL_BROKEN or
+ * -1. */
 int journal_reserve(struct journal *journal, struct lane *lane, uint64_t length, bool numbered,
                     struct reservation *out, struct error *err);
 

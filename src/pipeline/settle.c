@@ -323,8 +323,12 @@ static int replay_one(void *context, const struct journal_place *place)
     struct bridge *bridge = replay->bridge;
     struct settler *settler = bridge->settler;
     bool is_whole = false;
-    if (journal_read(bridge->journal, &settler->record, place, replay->err) != 0 ||
-        journal_check(bridge->journal, &settler->record, &is_whole, replay->err) != 0)
+    if (journal_read(bridge->journal, &settler->record, place, replay->err) != 0)
+        return -1;
+    int checked = journal_check(bridge->journal, &settler->record, &is_whole, replay->err);
+    if (checked == JOURNAL_UNREADABLE)
+        is_whole = true; /* as far as anybody knows: its row has to name what is lost */
+    else if (checked != 0)
         return -1;
     if (is_whole && settler->record.entry.part_name[0])
         is_whole = spool_has_part(bridge->spool, &settler->record);

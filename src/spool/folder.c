@@ -76,6 +76,8 @@ static int copy_out(struct spool *spool, struct journal *journal,
     if (result == 0)
         return 0;
     (void)unlink(arrival->final_path); /* what it was made from is still in the journal */
+    if (result == JOURNAL_UNREADABLE)
+        return SPOOL_GONE;
     return spool_failure(spool, errnum);
 }
 
@@ -111,6 +113,9 @@ int spool_place(struct spool *spool, struct journal *journal, const struct journ
             return 0; /* it was moved before a crash */
         arrival.part_path = part_path;
     }
+    /* From before a crash, and perhaps all that is left of it. */
+    if (!part_name[0] && spool_has_file(spool, name, record->stored.file_size, *crc32))
+        return 0;
     int result = arrive(spool, &arrival, err);
     return result == 0 && arrival.fd >= 0 ? copy_out(spool, journal, record, &arrival, crc32, err)
                                           : result;

@@ -24,6 +24,21 @@ int __real_fdatasync(int fd);
 int __wrap_fdatasync(int fd);
 int __real_posix_fallocate(int fd, off_t offset, off_t length);
 int __wrap_posix_fallocate(int fd, off_t offset, off_t length);
+ssize_t __real_pread(int fd, void *bytes, size_t length, off_t offset);
+ssize_t __wrap_pread(int fd, void *bytes, size_t length, off_t offset);
+
+static off_t unreadable; /* a page of the segments that the disk does not give back; 0: none */
+
+ssize_t __wrap_pread(int fd, void *bytes, size_t length, off_t offset)
+{
+    off_t end = offset + (off_t)length;
+    if (unreadable == 0 || offset >= unreadable + 4096 || end <= unreadable)
+        return __real_pread(fd, bytes, length, offset);
+    if (offset < unreadable)
+        return __real_pread(fd, bytes, (size_t)(unreadable - offset), offset);
+    errno = EIO;
+    return -1;
+}
 
 int __wrap_fdatasync(int fd)
 {
@@ -247,6 +262,37 @@ static void test_torn_bytes_are_known_by_their_checksum(void)
     journal_bench_close(&bench);
 }
 
+/* Of three, the second's bytes or its record stand on a page that the disk does not give back. */
+static void test_unreadable_page_harms_no_other(void)
+{
+    for (int is_record = 0; is_record < 2; is_record++) {
+        struct journal_bench bench;
+        struct journal_place places[3];
+        static struct journal_record record;
+        unsigned instances[8];
+        size_t count;
+        uint64_t through;
+        bool is_whole;
+        journal_bench_open(&bench, 2);
+        for (unsigned i = 1; i <= 3; i++)
+            CU_ASSERT_EQUAL(journal_bench_commit(&bench, i, 100000, 70000), 0);
+        (void)journal_due(bench.journal, places, 3, &count, &through);
+        CU_ASSERT_EQUAL(journal_read(bench.journal, &record, &places[1], &bench.err), 0);
+        off_t bytes_at = (off_t)record.extents[0].offset;
+        unreadable = is_record ? (off_t)places[1].block * 512 / 4096 * 4096 : bytes_at;
+        int code = journal_check(bench.journal, &record, &is_whole, &bench.err);
+        CU_ASSERT_EQUAL(code, JOURNAL_UNREADABLE);
+        journal_bench_crash(&bench);
+        journal_bench_start(&bench);
+        count = journal_bench_replay(&bench, 0, instances, 8);
+        CU_ASSERT_EQUAL(count, is_record ? 2 : 3);
+        CU_ASSERT_EQUAL(instances[0], 1);
+        CU_ASSERT_EQUAL(instances[count - 1], 3);
+        unreadable = 0;
+        journal_bench_close(&bench);
+    }
+}
+
 /* A sender that knows how records look, and even has one of this journal's former life. */
 static void test_senders_bytes_are_no_records(void)
 {
@@ -338,7 +384,7 @@ static void test_full_journal_says_why(void)
         code = journal_bench_commit(&bench, stored + 1, 100000, 131072);
         stored += code == 0;
     }
-    CU_ASSERT_EQUAL(code, JOURNAL_FULL);
+    CU_ASSERT_EQUAL(code, JOURNAL_CROWDED);
     CU_ASSERT_STRING_EQUAL(bench.err.text, "the ledger is full");
     CU_ASSERT_TRUE(stored >= 18 && stored <= 20);
     journal_bench_crash(&bench);
@@ -552,7 +598,7 @@ static void *send_some(void *context)
         do
             code =
                 journal_bench_commit(sender->bench, sender->first + i, (i * 7919) % 90000, 30000);
-        while (code == JOURNAL_SPILL || code == JOURNAL_FULL);
+        while (code == JOURNAL_SPILL || code == JOURNAL_CROWDED);
         sender->failed |= code != 0;
     }
     return NULL;
@@ -665,6 +711,7 @@ static CU_TestInfo cases[] = {
     SUITE_CASE(test_numbers_go_on_after_a_restart),
     SUITE_CASE(test_torn_records_are_not_shown),
     SUITE_CASE(test_torn_bytes_are_known_by_their_checksum),
+    SUITE_CASE(test_unreadable_page_harms_no_other),
     SUITE_CASE(test_senders_bytes_are_no_records),
     SUITE_CASE(test_room_is_used_again),
     SUITE_CASE(test_little_traffic_takes_little_room),
