@@ -87,8 +87,8 @@ static int place_file(struct bridge *bridge, const struct journal_place *place, 
     return failed;
 }
 
-/* One damaged instance must not keep all others in the journal: its row is recorded, and packing,
- * the audit and the next start find that its file is missing or not what was received. */
+/* One damaged instance must not keep all others in the journal: its row is recorded, and who
+ * packs it finds that its file is missing or not what was received. */
 static void tell_damage(struct bridge *bridge, const struct error *gone)
 {
     atomic_store(&bridge->leaves_work, true);

@@ -57,11 +57,13 @@ static int read_start(int fd, uint8_t *block, size_t *got, struct part10_header 
 
 bool spool_has_file(const struct spool *spool, const char *name, uint64_t size, uint32_t crc32)
 {
+    if (!spool_has(spool, name, size))
+        return false;
     uint8_t *block = malloc(WRITER_BUFFER_SIZE);
     uint32_t found = 0;
     size_t got = 1;
     int fd = -1;
-    bool has = block && spool_has(spool, name, size) && spool_read(&fd, spool, name, NULL) == 0;
+    bool has = block && spool_read(&fd, spool, name, NULL) == 0;
     for (uint64_t offset = 0; has && got > 0; offset += got) {
         has = fs_read_at(fd, block, WRITER_BUFFER_SIZE, offset, &got, NULL) == 0;
         found = has ? crc32_update(found, block, got) : found;
