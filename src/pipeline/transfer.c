@@ -163,11 +163,15 @@ static void lay_out_anew(struct stage *stage)
  */
 static int give_up_upload(struct stage *stage)
 {
+    struct transfer transfer;
     log_warning("delivery", "study S%" PRId64 ": what was sent of its archive is given up",
                 stage->study.id);
-    transfer_terminate(stage);
+    describe(&transfer, stage);
     stage->progressed = false; /* whatever is damaged, may be again */
-    return record_progress(stage, "", 0);
+    if (record_progress(stage, "", 0) != 0)
+        return -1;
+    (void)tus_upload_terminate(&transfer.tus); /* best effort: nobody goes on with it */
+    return 0;
 }
 
 enum stage_result transfer_run(struct stage *stage)
@@ -193,10 +197,12 @@ enum stage_result transfer_run(struct stage *stage)
     stage->result = STAGE_AGAIN;
     enum tus_outcome outcome = drive(&transfer, stage);
     package_close(archive.package);
-    if (archive.is_unreadable)
-        lay_out_anew(stage);
+    /* First: once it is laid out anew, nothing tells any more that the server's bytes are not it.
+     */
     if (archive.is_damaged && give_up_upload(stage) != 0)
         return stage->result;
+    if (archive.is_unreadable)
+        lay_out_anew(stage);
     const struct tus_upload *tus = &transfer.tus;
     switch (outcome) {
     case TUS_DONE:
