@@ -144,8 +144,9 @@ int config_load_without_secrets(
     struct config **out, const char *path, const char *const *overrides, size_t override_count,
     int (*check_entries)(const struct config *config, struct error *err), struct error *err);
 
-/* What a configuration that is broken says of its spool, or would if it did: there a bridge may run
- * with the last good one. Everything else is 0 or null. */
+/* What a configuration that is broken elsewhere says of its spool, where a bridge may run with the
+ * last good one. Everything else is 0 or null. Fails when neither the file nor an override names
+ * spool.directory: the default may be another bridge's. */
 int config_load_spool(struct config **out, const char *path, const char *const *overrides,
                       size_t override_count, struct error *err);
 

@@ -86,6 +86,7 @@ struct ledger_arrival_outcome {
     /* ARRIVAL_RESEND of a stored instance: its row and its file, else 0 and "". */
     int64_t resent_id;
     uint64_t resent_size;
+    uint32_t resent_crc32;
     char resent_file[STORED_NAME_SIZE];
 };
 
@@ -340,6 +341,7 @@ struct ledger_version {
     int64_t let_go_ms;      /* since then, by the wall clock */
     char file_name[STORED_NAME_SIZE]; /* "" when it has no file any more */
     uint64_t file_size;
+    uint32_t file_crc32;
 };
 /* The next one after the given row id (0: the first). LEDGER_NOT_FOUND: no more. */
 int ledger_version_next(struct ledger *ledger, struct ledger_version *out,

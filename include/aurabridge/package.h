@@ -35,11 +35,13 @@ uint64_t package_length(const struct package *package);
 /* Digest of the layout: equal digests mean equal archives. */
 const char *package_digest(const struct package *package);
 
-#define PACKAGE_DAMAGED (-2)
+/* A member that ends here is not what was received, and what was read of it before is not either:
+ */
+#define PACKAGE_DAMAGED      (-2) /* what was made of its file; making it again will do */
+#define PACKAGE_FILE_DAMAGED (-3) /* its file */
 
-/* Reads up to `length` bytes at `offset`; `*got` is less only at the end. Returns 0, -1, or
- * PACKAGE_DAMAGED when a member that ends there is not what was received: what was read of it
- * before is not either. */
+/* Reads up to `length` bytes at `offset`; `*got` is less only at the end. Returns 0, one of these
+ * or -1. */
 int package_read(struct package *package, uint64_t offset, void *bytes, size_t length, size_t *got,
                  struct error *err);
 

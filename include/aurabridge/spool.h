@@ -127,12 +127,10 @@ bool spool_has(const struct spool *spool, const char *name, uint64_t size);
 /* Whether it is, and is this SOP instance's: a damaged ledger may name another's. */
 bool spool_has_instance(const struct spool *spool, const char *name, uint64_t size,
                         const char *sop_instance_uid);
-/* Whether it is there with these bytes. Reads it whole; what cannot be read is not there. */
-bool spool_has_file(const struct spool *spool, const char *name, uint64_t size, uint32_t crc32);
-/* Whether it is there with this data set, under whatever header. Reads it whole; what cannot be
- * read is not there. */
-bool spool_has_data_set(const struct spool *spool, const char *name,
-                        const uint8_t sha256[SHA256_SIZE]);
+/* Whether it is there with these bytes; reads it whole. Returns 0, SPOOL_GONE when it is missing or
+ * has others, or -1 when nobody can tell. */
+int spool_check_file(const struct spool *spool, const char *name, uint64_t size, uint32_t crc32,
+                     struct error *err);
 /* Whether it is there, with whatever size. */
 bool spool_has_any(const struct spool *spool, const char *name);
 

@@ -67,8 +67,9 @@ int command_load_config(struct config **out, const struct command_line *line, st
 int command_load_config_without_secrets(struct config **out, const struct command_line *line,
                                         struct error *err);
 
-/* The same for those that a running bridge answers. It goes on with its last good configuration
- * when that in the file is broken: then this says so, and where the spool is will do to ask it. */
+/* The same for those that only ask, and that a running bridge answers. It goes on with its last
+ * good configuration when that in the file is broken: then this says so, and where the spool is
+ * will do to ask it. */
 int command_load_config_to_ask(struct config **out, const struct command_line *line,
                                struct error *err);
 

@@ -43,7 +43,7 @@ int command_order(int argc, char **argv)
         return command_misused(&line, "%s takes one study: its short id (S17) or its UID", argv[0]);
     struct config *config = NULL;
     struct error err;
-    if (command_load_config_to_ask(&config, &line, &err) != 0)
+    if (command_load_config_without_secrets(&config, &line, &err) != 0)
         return command_failed(&err);
     struct json *request = json_new_object();
     int failed = json_set_string(request, "command", argv[0]);

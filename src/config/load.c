@@ -133,12 +133,14 @@ int config_load_spool(struct config **out, const char *path, const char *const *
     if (directory_of(directory, path, err) != 0 || check_readable(path, err) != 0 ||
         read_what_is_readable(&root, path, overrides, override_count, err) != 0)
         goto cleanup;
+    const struct node *spool = document_node_get(root, "spool");
     reading.config = config_new(path);
     if (!reading.config)
         (void)error_set(err, "%s: memory is short", path);
+    else if (document_node_is_absent(document_node_get(spool, "directory")))
+        (void)document_node_error(err, root, "spool.directory", "is not there");
     else
-        result =
-            section_read(&reading, document_node_get(root, "spool"), "spool.", reading.config, err);
+        result = section_read(&reading, spool, "spool.", reading.config, err);
     if (result == 0)
         *out = reading.config;
     else

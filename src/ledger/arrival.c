@@ -158,6 +158,7 @@ static void fill_outcome(struct ledger_arrival_outcome *out, const struct recept
         memcpy(out->superseded_file, decision->replaced_file, sizeof out->superseded_file);
     out->resent_id = decision->resent_id;
     out->resent_size = decision->resent_bytes;
+    out->resent_crc32 = decision->resent_crc32;
     memcpy(out->resent_file, decision->resent_file, sizeof out->resent_file);
 }
 

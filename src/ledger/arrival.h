@@ -15,6 +15,7 @@ struct decision {
     char replaced_file[STORED_NAME_SIZE]; /* "" when it has none */
     int64_t resent_id;                    /* stored instance row that has the same data set */
     uint64_t resent_bytes;
+    uint32_t resent_crc32;
     char resent_file[STORED_NAME_SIZE];
 };
 

@@ -15,7 +15,7 @@ struct holders {
 
 #define HOLDER_COLUMNS                                                                             \
     "i.id,i.study_id,i.disposition,i.data_set_sha256,i.file_name,i.file_size,i.ending,"            \
-    "s.generation,s.state"
+    "s.generation,s.state,i.file_crc32"
 
 /* The order of the join is given: through the instance's UID, which is selective. */
 static const char holders_sql[] =
@@ -72,6 +72,7 @@ static void note_resend(struct decision *out, sqlite3_stmt *row, enum study_stat
         out->kind == ARRIVAL_RESEND && strcmp(disposition, disposition_name(INSTANCE_STORED)) == 0;
     out->resent_id = has_file ? sqlite3_column_int64(row, 0) : 0;
     out->resent_bytes = has_file ? row_count(row, 5) : 0;
+    out->resent_crc32 = has_file ? (uint32_t)sqlite3_column_int64(row, 9) : 0;
     out->resent_file[0] = '\0';
     if (has_file)
         row_text(out->resent_file, sizeof out->resent_file, row, 4);

@@ -139,7 +139,14 @@ static int replace_file(struct ledger *ledger, struct database *database, void *
                         "UPDATE study SET files=files+?2,bytes=bytes+(?3-?4)*?5 WHERE id=?1",
                         VALUES(INTEGER(study_id), INTEGER(wanted->lost[0] == '\0'),
                                INTEGER(stored->file_size), INTEGER(size), INTEGER(is_counted)),
-                        err) < 0)
+                        err) < 0 ||
+        /* What the server has of the lost one may be damaged. */
+        database_change(
+            database,
+            "UPDATE study SET step=?3,upload_url='',upload_offset=0 WHERE id=?1 AND "
+            "step=?2",
+            VALUES(INTEGER(study_id), INTEGER(STEP_UPLOAD_CREATED), INTEGER(STEP_START_DONE)),
+            err) < 0)
         return -1;
     return 0;
 }

@@ -21,6 +21,7 @@ static int read_version(struct ledger_version *out, sqlite3_stmt *row,
     row_text(disposition, sizeof disposition, row, 2);
     row_text(out->file_name, sizeof out->file_name, row, 4);
     out->file_size = row_count(row, 5);
+    out->file_crc32 = (uint32_t)sqlite3_column_int64(row, 9);
     int64_t forgotten_ms = row_time(row, 7), changed_ms = row_time(row, 8);
     row_text(state, sizeof state, row, 6);
     const void *digest = sqlite3_column_blob(row, 3);
@@ -48,7 +49,8 @@ static int find_version(struct ledger *ledger, struct database *database, void *
     const struct ledger_arrival *arrival = question->arrival;
     static const char sql[] =
         "SELECT i.id,i.study_id,i.disposition,i.data_set_sha256,i.file_name,i.file_size,s.state,"
-        "s.forgotten,s.changed_ms FROM instance i CROSS JOIN study s ON s.id=i.study_id "
+        "s.forgotten,s.changed_ms,i.file_crc32 FROM instance i CROSS JOIN study s ON "
+        "s.id=i.study_id "
         "WHERE i.sop_instance_uid=?1 AND i.id>?4 AND s.route_key=?2 AND s.study_instance_uid=?3 "
         "ORDER BY i.id LIMIT 1";
     sqlite3_stmt *row = NULL;

@@ -136,7 +136,7 @@ static int check_bytes(struct package *package, uint64_t position, const void *b
                     "the bytes of %s on disk are not those received (CRC-32 %08x, was %08x): the "
                     "disk is damaged, or someone changed the file",
                     record->file_name, package->running_crc32, record->packed_crc32);
-    return PACKAGE_DAMAGED;
+    return record->method == ZIP_METHOD_DEFLATED ? PACKAGE_DAMAGED : PACKAGE_FILE_DAMAGED;
 }
 
 static int read_content(struct package *package, uint64_t position, void *bytes, size_t length,

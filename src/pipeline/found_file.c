@@ -43,7 +43,10 @@ static bool has_file(const struct bridge *bridge, const struct ledger_version *v
                      const struct ledger_arrival *arrival)
 {
     return spool_has_instance(bridge->spool, version->file_name, version->file_size,
-                              arrival->request->sop_instance_uid);
+                              arrival->request->sop_instance_uid) &&
+           (!version->is_identical || /* then one may take the other's place */
+            spool_check_file(bridge->spool, version->file_name, version->file_size,
+                             version->file_crc32, NULL) == 0);
 }
 
 /* What was let go is as if it had never come, but says what a file of that time is: left over when

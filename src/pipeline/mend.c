@@ -31,13 +31,17 @@ int mend_row(struct bridge *bridge, const struct mended_row *row,
     return failed;
 }
 
-/* Who sends again may do so because the file is damaged: its name and its size do not tell. */
-static bool is_there(const struct spool *spool, const struct ledger_arrival_outcome *outcome,
-                     const struct ledger_arrival *arrival)
+/* Who sends again may do so because the file is damaged: its name and its size do not tell. Returns
+ * as spool_check_file. */
+static int check_resent(const struct spool *spool, const struct ledger_arrival_outcome *outcome,
+                        const struct ledger_arrival *arrival, struct error *err)
 {
-    return spool_has_instance(spool, outcome->resent_file, outcome->resent_size,
-                              arrival->request->sop_instance_uid) &&
-           spool_has_data_set(spool, outcome->resent_file, arrival->instance->data_set_sha256);
+    /* In a damaged ledger a row may name another instance's. */
+    if (!spool_has_instance(spool, outcome->resent_file, outcome->resent_size,
+                            arrival->request->sop_instance_uid))
+        return SPOOL_GONE;
+    return spool_check_file(spool, outcome->resent_file, outcome->resent_size,
+                            outcome->resent_crc32, err);
 }
 
 int mend_by_resend(bool *is_needed, struct bridge *bridge,
@@ -45,8 +49,11 @@ int mend_by_resend(bool *is_needed, struct bridge *bridge,
                    const struct ledger_arrival *arrival, struct error *err)
 {
     *is_needed = outcome->kind == ARRIVAL_STORED;
-    if (outcome->resent_id == 0 || is_there(bridge->spool, outcome, arrival))
+    if (outcome->resent_id == 0)
         return 0;
+    int checked = check_resent(bridge->spool, outcome, arrival, err);
+    if (checked != SPOOL_GONE)
+        return checked;
     const struct mended_row row = {.study_id = outcome->study_id,
                                    .instance_id = outcome->resent_id,
                                    .lost = outcome->resent_file};

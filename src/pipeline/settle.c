@@ -131,10 +131,11 @@ static void follow_up(struct bridge *bridge, const struct ledger_arrival *arriva
     struct error err;
     bool is_needed = true;
     if (mend_by_resend(&is_needed, bridge, outcome, arrival, &err) != 0) {
-        log_error("reception",
-                  "instance %s came again, and the row whose file is missing cannot take the new "
-                  "one before the next start: %s",
-                  arrival->request->sop_instance_uid, err.text);
+        log_error(
+            "reception",
+            "instance %s came again, and whether its row needs the new file shows at the next "
+            "start: %s",
+            arrival->request->sop_instance_uid, err.text);
         atomic_store(&bridge->leaves_work, true);
         is_needed = true;
     }

@@ -17,7 +17,8 @@ struct archive {
     struct package *package;
     struct delivery_worker *worker;
     bool is_unreadable; /* a read failed */
-    bool is_damaged;    /* what was sent of a member is not what was received */
+    int damage;         /* package_read's: what was sent of a member is not what was received */
+    struct error why;   /* of the damage */
 };
 
 static int read_archive(void *context, uint64_t offset, void *bytes, size_t length, size_t *got,
@@ -26,7 +27,10 @@ static int read_archive(void *context, uint64_t offset, void *bytes, size_t leng
     struct archive *archive = context;
     int failed = package_read(archive->package, offset, bytes, length, got, err);
     archive->is_unreadable |= failed != 0;
-    archive->is_damaged |= failed == PACKAGE_DAMAGED;
+    if (failed == PACKAGE_DAMAGED || failed == PACKAGE_FILE_DAMAGED) {
+        archive->damage = failed;
+        archive->why = *err;
+    }
     if (!failed)
         meter_add(&archive->worker->delivery->meter, *got,
                   clock_monotonic_ms(archive->worker->delivery->bridge->clock));
@@ -174,6 +178,14 @@ static int give_up_upload(struct stage *stage)
     return 0;
 }
 
+/* Each further try would send everything up to the damaged file again. */
+static enum stage_result quarantine(struct stage *stage, const struct error *why)
+{
+    struct error reason;
+    (void)error_set(&reason, "%s; have it sent again, then release the study", why->text);
+    return stage_done(stage, STUDY_QUARANTINED, reason.text);
+}
+
 enum stage_result transfer_run(struct stage *stage)
 {
     struct bridge *bridge = stage->bridge;
@@ -199,10 +211,12 @@ enum stage_result transfer_run(struct stage *stage)
     package_close(archive.package);
     /* First: once it is laid out anew, nothing tells any more that the server's bytes are not it.
      */
-    if (archive.is_damaged && give_up_upload(stage) != 0)
+    if (archive.damage && give_up_upload(stage) != 0)
         return stage->result;
     if (archive.is_unreadable)
         lay_out_anew(stage);
+    if (archive.damage == PACKAGE_FILE_DAMAGED)
+        return quarantine(stage, &archive.why);
     const struct tus_upload *tus = &transfer.tus;
     switch (outcome) {
     case TUS_DONE:

@@ -114,7 +114,7 @@ int spool_place(struct spool *spool, struct journal *journal, const struct journ
         arrival.part_path = part_path;
     }
     /* From before a crash, and perhaps all that is left of it. */
-    if (!part_name[0] && spool_has_file(spool, name, record->stored.file_size, *crc32))
+    if (!part_name[0] && spool_check_file(spool, name, record->stored.file_size, *crc32, NULL) == 0)
         return 0;
     int result = arrive(spool, &arrival, err);
     return result == 0 && arrival.fd >= 0 ? copy_out(spool, journal, record, &arrival, crc32, err)

@@ -45,6 +45,49 @@ bool spool_has_instance(const struct spool *spool, const char *name, uint64_t si
     return spool_name_is_of(name, sop_instance_uid) && spool_has(spool, name, size);
 }
 
+bool spool_has_any(const struct spool *spool, const char *name)
+{
+    struct stat status;
+    return look_at(&status, spool, name);
+}
+
+/* Returns 0, SPOOL_GONE when the disk does not give it back, or -1. */
+static int sum_up(int fd, uint32_t *crc32, uint8_t *block, struct error *err)
+{
+    size_t got = 1;
+    *crc32 = 0;
+    for (uint64_t offset = 0; got > 0; offset += got) {
+        if (fs_read_at(fd, block, WRITER_BUFFER_SIZE, offset, &got, err) != 0)
+            return errno == EIO ? SPOOL_GONE : -1;
+        *crc32 = crc32_update(*crc32, block, got);
+    }
+    return 0;
+}
+
+int spool_check_file(const struct spool *spool, const char *name, uint64_t size, uint32_t crc32,
+                     struct error *err)
+{
+    int fd = -1;
+    uint32_t found;
+    if (!spool_has(spool, name, size)) {
+        (void)error_set(err, "%s is missing or short", name);
+        return SPOOL_GONE;
+    }
+    uint8_t *block = malloc(WRITER_BUFFER_SIZE);
+    int result =
+        block ? spool_read(&fd, spool, name, err) : error_set(err, "no memory to look at %s", name);
+    if (result == 0)
+        result = sum_up(fd, &found, block, err);
+    if (result == 0 && found != crc32) {
+        (void)error_set(err, "%s is not what was received", name);
+        result = SPOOL_GONE;
+    }
+    if (fd >= 0)
+        (void)close(fd); /* only read from */
+    free(block);
+    return result;
+}
+
 /* The first block of a file, and what its header says. */
 static int read_start(int fd, uint8_t *block, size_t *got, struct part10_header *header,
                       const char *name, struct error *err)
@@ -53,56 +96,6 @@ static int read_start(int fd, uint8_t *block, size_t *got, struct part10_header 
         part10_read_header(header, block, *got, err) != 0)
         return error_wrap(err, "reading %s", name);
     return 0;
-}
-
-bool spool_has_file(const struct spool *spool, const char *name, uint64_t size, uint32_t crc32)
-{
-    if (!spool_has(spool, name, size))
-        return false;
-    uint8_t *block = malloc(WRITER_BUFFER_SIZE);
-    uint32_t found = 0;
-    size_t got = 1;
-    int fd = -1;
-    bool has = block && spool_read(&fd, spool, name, NULL) == 0;
-    for (uint64_t offset = 0; has && got > 0; offset += got) {
-        has = fs_read_at(fd, block, WRITER_BUFFER_SIZE, offset, &got, NULL) == 0;
-        found = has ? crc32_update(found, block, got) : found;
-    }
-    if (fd >= 0)
-        (void)close(fd); /* only read from */
-    free(block);
-    return has && found == crc32;
-}
-
-bool spool_has_data_set(const struct spool *spool, const char *name,
-                        const uint8_t sha256[SHA256_SIZE])
-{
-    struct part10_header header;
-    uint8_t found[SHA256_SIZE];
-    struct sha256 *digest = sha256_new();
-    uint8_t *block = malloc(WRITER_BUFFER_SIZE);
-    int fd = -1;
-    size_t got = 0;
-    bool has = digest && block && spool_read(&fd, spool, name, NULL) == 0 &&
-               read_start(fd, block, &got, &header, name, NULL) == 0;
-    size_t skip = has ? header.data_set_offset : 0;
-    for (uint64_t offset = 0; has && got > 0; skip = 0) {
-        offset += got;
-        has = sha256_update(digest, block + skip, got - skip) == 0 &&
-              fs_read_at(fd, block, WRITER_BUFFER_SIZE, offset, &got, NULL) == 0;
-    }
-    has = has && sha256_finish(digest, found) == 0 && memcmp(found, sha256, SHA256_SIZE) == 0;
-    if (fd >= 0)
-        (void)close(fd); /* only read from */
-    free(block);
-    sha256_free(digest);
-    return has;
-}
-
-bool spool_has_any(const struct spool *spool, const char *name)
-{
-    struct stat status;
-    return look_at(&status, spool, name);
 }
 
 /* Feeds from the data set on until nothing wanted can come any more. */

@@ -367,10 +367,10 @@ static void test_changes_under_a_reader(void)
     CU_ASSERT_EQUAL(read_all(shelf, package, 65536), 0);
     shelf_path(shelf, 3, path); /* stored, since it does not shrink */
     change_byte(path, 9000);
-    CU_ASSERT_EQUAL(read_all(shelf, package, 65536), PACKAGE_DAMAGED);
+    CU_ASSERT_EQUAL(read_all(shelf, package, 65536), PACKAGE_FILE_DAMAGED);
     CU_ASSERT_PTR_NOT_NULL(strstr(shelf->err.text, shelf->ledger.rows[3].file_name));
     CU_ASSERT_EQUAL(read_last_bytes(shelf, package, 3),
-                    PACKAGE_DAMAGED); /* resumed behind the change */
+                    PACKAGE_FILE_DAMAGED); /* resumed behind the change */
     change_byte(path, 9000);
     CU_ASSERT_EQUAL(read_last_bytes(shelf, package, 3), 0);
     CU_ASSERT_EQUAL(read_all(shelf, package, 65536), 0);

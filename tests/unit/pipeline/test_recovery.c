@@ -172,6 +172,20 @@ static void test_resend_takes_the_place_of_a_lost_file(void)
     }
 }
 
+static void copy_with_another_byte(const char *from, const char *to, uint8_t *last)
+{
+    uint8_t bytes[65536];
+    int file = open(from, O_RDONLY | O_CLOEXEC);
+    ssize_t length = read(file, bytes, sizeof bytes);
+    CU_ASSERT_TRUE_FATAL(length > 0 && length < (ssize_t)sizeof bytes);
+    CU_ASSERT_EQUAL(close(file), 0);
+    *last = bytes[length - 1];
+    bytes[length - 1] ^= 0x20;
+    file = open(to, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    CU_ASSERT_EQUAL(write(file, bytes, (size_t)length), length);
+    CU_ASSERT_EQUAL(close(file), 0);
+}
+
 /* Of the right size, so that only reading it tells. */
 static void test_resend_takes_the_place_of_a_damaged_file(void)
 {
@@ -181,17 +195,12 @@ static void test_resend_takes_the_place_of_a_damaged_file(void)
     bench_open(&bench, NULL);
     (void)SEND(&bench, .sop = "1.2.3.1");
     only_file(&bench, path);
-    int file = open(path, O_RDWR | O_CLOEXEC);
-    off_t end = lseek(file, -1, SEEK_END);
-    CU_ASSERT_EQUAL(pread(file, &last, 1, end), 1);
-    is = last ^ 0x20;
-    CU_ASSERT_EQUAL(pwrite(file, &is, 1, end), 1);
-    CU_ASSERT_EQUAL(close(file), 0);
+    copy_with_another_byte(path, path, &last);
     CU_ASSERT_EQUAL(SEND(&bench, .sop = "1.2.3.1").status, DIMSE_SUCCESS);
     CU_ASSERT_EQUAL(bench_files(&bench, "studies"), 1);
     only_file(&bench, path);
-    file = open(path, O_RDONLY | O_CLOEXEC);
-    CU_ASSERT_EQUAL(pread(file, &is, 1, end), 1);
+    int file = open(path, O_RDONLY | O_CLOEXEC);
+    CU_ASSERT_EQUAL(pread(file, &is, 1, lseek(file, -1, SEEK_END)), 1);
     CU_ASSERT_EQUAL(is, last);
     CU_ASSERT_EQUAL(close(file), 0);
     CU_ASSERT_EQUAL(bench_study(&bench, 1).instances, 1);
@@ -237,6 +246,29 @@ static void test_resend_without_row_takes_the_place_of_a_lost_file(void)
     CU_ASSERT_EQUAL(bench_study(&bench, 1).state, STUDY_RECEIVING);
     CU_ASSERT_EQUAL(bench_study(&bench, 1).instances, 1);
     CU_ASSERT_EQUAL(bench_files(&bench, "studies"), 1);
+    bench_close(&bench);
+}
+
+/* Likewise, and the row's file is there, with another byte. */
+static void test_resend_without_row_takes_the_place_of_a_damaged_file(void)
+{
+    struct bench bench;
+    char path[600], copy[640];
+    uint8_t last;
+    bench_open(&bench, NULL);
+    (void)SEND(&bench, .sop = "1.2.3.1");
+    bench_stop(&bench);
+    only_file(&bench, path);
+    (void)snprintf(copy, sizeof copy, "%s", path);
+    memcpy(copy + strlen(copy) - strlen("0123456789abcdef.dcm"), "0123456789abcdef", 16);
+    CU_ASSERT_EQUAL(rename(path, copy), 0);
+    copy_with_another_byte(copy, path, &last);
+    bench_start(&bench, NULL);
+    CU_ASSERT_EQUAL(bench_study(&bench, 1).state, STUDY_RECEIVING);
+    CU_ASSERT_EQUAL(bench_study(&bench, 1).instances, 1);
+    CU_ASSERT_EQUAL(bench_files(&bench, "studies"), 1);
+    only_file(&bench, path);
+    CU_ASSERT_STRING_EQUAL(path, copy);
     bench_close(&bench);
 }
 
@@ -791,6 +823,7 @@ static CU_TestInfo cases[] = {
     SUITE_CASE(test_resend_takes_the_place_of_a_lost_file),
     SUITE_CASE(test_mending_removes_no_file_of_another_instance),
     SUITE_CASE(test_resend_takes_the_place_of_a_damaged_file),
+    SUITE_CASE(test_resend_without_row_takes_the_place_of_a_damaged_file),
     SUITE_CASE(test_released_after_a_loss_meets_the_drop_rules),
     SUITE_CASE(test_resend_without_row_takes_the_place_of_a_lost_file),
     SUITE_CASE(test_leftovers_of_what_was_let_go_are_removed),
