@@ -1,6 +1,8 @@
 /* The journal as a whole: opening, closing, and beginning anew once it was replayed. */
 #include "segments.h"
 
+#include "aurabridge/log.h"
+
 #include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
@@ -146,6 +148,12 @@ void journal_resume(struct journal *journal, uint64_t settled)
     size_t kept = 0;
     for (size_t i = 0; i < journal->count; i++) {
         struct segment *segment = &journal->segments[i];
+        struct error err;
+        if (segment->has_unreadable) {
+            if (segment_set_aside(journal, segment, &err) == 0)
+                continue;
+            log_error("journal", "it is written over: %s", err.text);
+        }
         if (segment->state == SEGMENT_FULL)
             segment_retire(segment);
         segment->state = SEGMENT_FREE;

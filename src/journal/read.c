@@ -164,7 +164,7 @@ static void tell_unreadable(const struct segment *segment, unsigned unreadable)
                   unreadable, segment->id);
 }
 
-static int scan_segment(struct scan *scan, const struct segment *segment, struct error *err)
+static int scan_segment(struct scan *scan, struct segment *segment, struct error *err)
 {
     uint64_t offset = PAGE_SIZE;
     unsigned unreadable = 0;
@@ -179,6 +179,7 @@ static int scan_segment(struct scan *scan, const struct segment *segment, struct
         }
         if (got < SCAN_SIZE) {
             tell_unreadable(segment, unreadable);
+            segment->has_unreadable = unreadable > 0;
             return 0;
         }
         offset += got;

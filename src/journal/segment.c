@@ -3,7 +3,9 @@
  * the header. */
 #include "segments.h"
 
+#include "aurabridge/digest.h"
 #include "aurabridge/identifier.h"
+#include "aurabridge/log.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -134,6 +136,22 @@ int segment_open(struct journal *journal, struct segment *out, uint32_t id, stru
         memcpy(out->nonce, page + NONCE_AT, RECORD_NONCE_SIZE);
         out->state = SEGMENT_FULL;
     }
+    return 0;
+}
+
+int segment_set_aside(struct journal *journal, struct segment *segment, struct error *err)
+{
+    char path[FS_PATH_MAX], aside[FS_PATH_MAX + 2 * RECORD_NONCE_SIZE + 16];
+    char nonce[2 * RECORD_NONCE_SIZE + 1];
+    hex_encode(nonce, segment->nonce, RECORD_NONCE_SIZE);
+    if (path_of(path, journal, segment->id, err) != 0)
+        return -1;
+    (void)snprintf(aside, sizeof aside, "%s.%s.unreadable", path, nonce);
+    if (rename(path, aside) != 0)
+        return error_errno(err, errno, "renaming %s", path);
+    (void)close(segment->fd); /* nothing was written */
+    segment->fd = -1;
+    log_error("journal", "it stays as %s until you remove it", aside);
     return 0;
 }
 

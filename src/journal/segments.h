@@ -32,6 +32,7 @@ struct segment {
     uint64_t last_number; /* of those that were, the newest that has something here */
     bool dirty;           /* written to since its last sync began */
     uint64_t freed;       /* the higher, the later: the warmest is taken first */
+    bool has_unreadable;  /* pages, which replay met */
 };
 
 /* Associations that store at the same time write and sync beside each other, each in a lane, as
@@ -132,6 +133,8 @@ int segment_make(struct journal *journal, struct segment *out, struct error *err
 /* Opens one that is there; its state says whether something in it may count. */
 int segment_open(struct journal *journal, struct segment *out, uint32_t id, struct error *err);
 void segment_remove(struct journal *journal, struct segment *segment);
+/* Likewise, under another name, for whoever may get the bytes back. Returns 0 or -1. */
+int segment_set_aside(struct journal *journal, struct segment *segment, struct error *err);
 
 /* All of `bytes` at `offset`. Returns 0, or -1 with errno kept. */
 int segment_write(const struct segment *segment, const void *bytes, size_t length, uint64_t offset,
