@@ -327,8 +327,9 @@ int ledger_files(struct ledger *ledger,
                               const char *file_name, uint64_t file_size),
                  void *context, struct error *err);
 /* The instance's file `lost` ("": it has none) is gone from the spool, and the same data set has
- * come again in the arrival's file: the row names that one from now on. LEDGER_CONFLICT when the
- * row does not name `lost` any more, has another data set, or is superseded or discarded. */
+ * come again in the arrival's file: the row names that one from now on, and an upload of its study
+ * that is not whole yet begins anew. LEDGER_CONFLICT when the row does not name `lost` any more,
+ * has another data set, or is superseded or discarded. */
 int ledger_file_replaced(struct ledger *ledger, int64_t instance_id, const char *lost,
                          const struct ledger_arrival *arrival, struct error *err);
 /* A version of the instance that arrives, under its route key and Study Instance UID. */

@@ -106,6 +106,36 @@ static void test_versions(void)
 }
 
 /* A row gets another file; counts of files and bytes go with it. */
+/* What the server has of the lost one may be damaged; what it has whole was checked. */
+static void test_replaced_file_begins_the_upload_anew(void)
+{
+    static const struct {
+        enum ledger_step before, after;
+    } rows[] = {{STEP_START_DONE, STEP_START_DONE},
+                {STEP_UPLOAD_CREATED, STEP_START_DONE},
+                {STEP_UPLOAD_DONE, STEP_UPLOAD_DONE}};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct bench *bench = bench_new(true);
+        SEND(bench, .sop = "1", .file = "a.dcm", .size = 10);
+        bench_bring(bench, 1, STUDY_UPLOADING);
+        const struct ledger_upload upload = {.upload_id = "u",
+                                             .step = rows[i].before,
+                                             .upload_url = "http://tus/1",
+                                             .upload_offset = 7};
+        CU_ASSERT_EQUAL(ledger_upload_put(bench->ledger, 1, &upload, &bench->err), 0);
+        const struct sent again = {.sop = "1", .file = "c.dcm", .size = 10};
+        CU_ASSERT_EQUAL(ledger_file_replaced(bench->ledger, 1, "a.dcm",
+                                             bench_arrival(bench, &again), &bench->err),
+                        0);
+        bool is_given_up = rows[i].before == STEP_UPLOAD_CREATED;
+        struct ledger_upload after = bench_study(bench, 1).upload;
+        CU_ASSERT_EQUAL(after.step, rows[i].after);
+        CU_ASSERT_STRING_EQUAL(after.upload_url, is_given_up ? "" : "http://tus/1");
+        CU_ASSERT_EQUAL(after.upload_offset, is_given_up ? 0 : 7);
+        bench_free(bench);
+    }
+}
+
 static void test_found_file(void)
 {
     struct bench *bench = bench_new(true);
@@ -347,6 +377,7 @@ static void test_totals(void)
 
 static CU_TestInfo cases[] = {SUITE_CASE(test_files),
                               SUITE_CASE(test_versions),
+                              SUITE_CASE(test_replaced_file_begins_the_upload_anew),
                               SUITE_CASE(test_found_file),
                               SUITE_CASE(test_all_files),
                               SUITE_CASE(test_lost_file_is_replaced),
