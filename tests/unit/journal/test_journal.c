@@ -18,7 +18,7 @@
 #include <time.h>
 #include <unistd.h>
 
-static atomic_bool syncs_fail, room_refused;
+static atomic_bool syncs_fail, syncs_take_time, room_refused;
 static atomic_uint syncs;
 
 int __real_fdatasync(int fd);
@@ -44,6 +44,8 @@ ssize_t __wrap_pread(int fd, void *bytes, size_t length, off_t offset)
 int __wrap_fdatasync(int fd)
 {
     atomic_fetch_add(&syncs, 1);
+    if (atomic_load(&syncs_take_time))
+        (void)nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
     if (!atomic_load(&syncs_fail))
         return __real_fdatasync(fd);
     errno = EIO;
@@ -600,8 +602,8 @@ static void test_another_size_is_taken_over(void)
 
 /* ---- many at once ---- */
 
-#define SENDERS 8
-#define EACH    40
+#define SENDERS 16 /* four in each lane: while one syncs, the others come together */
+#define EACH    20
 
 struct sender {
     struct journal_bench *bench;
@@ -646,7 +648,9 @@ static void test_many_share_a_sync(void)
     bool seen[SENDERS * EACH + 1] = {false};
     journal_bench_open(&bench, 32);
     atomic_store(&syncs, 0);
+    atomic_store(&syncs_take_time, true);
     send_at_once(&bench);
+    atomic_store(&syncs_take_time, false);
     CU_ASSERT_TRUE(atomic_load(&syncs) < SENDERS * EACH);
     journal_bench_crash(&bench);
     journal_bench_start(&bench);
