@@ -27,9 +27,7 @@ struct spool;
 struct spool_writer; /* one instance on its way in */
 
 #define SPOOL_FULL (-2) /* below the reserve, or the disk refused a write */
-#define SPOOL_GONE                                                                                 \
-    (-3) /* what was received is not there any more, or the disk gives it not back                 \
-          */
+#define SPOOL_GONE (-3) /* what was received is missing, or not what the disk gives back */
 
 /* Opens, and makes it when absent, with 0700 directories. `reserve` bytes are kept free. Takes the
  * exclusive lock; another holder is an error that says so. `*out` is the caller's. */

@@ -143,8 +143,7 @@ static int replace_file(struct ledger *ledger, struct database *database, void *
         /* What the server has of the lost one may be damaged. */
         database_change(
             database,
-            "UPDATE study SET step=?3,upload_url='',upload_offset=0 WHERE id=?1 AND "
-            "step=?2",
+            "UPDATE study SET step=?3,upload_url='',upload_offset=0 WHERE id=?1 AND step=?2",
             VALUES(INTEGER(study_id), INTEGER(STEP_UPLOAD_CREATED), INTEGER(STEP_START_DONE)),
             err) < 0)
         return -1;

@@ -230,6 +230,13 @@ static void test_released_after_a_loss_meets_the_drop_rules(void)
     bench_close(&bench);
 }
 
+/* Another file of the same instance, as a resend would have it. */
+static void name_copy(char copy[640], const char *path)
+{
+    (void)snprintf(copy, 640, "%s", path);
+    memcpy(copy + strlen(copy) - strlen("0123456789abcdef.dcm"), "0123456789abcdef", 16);
+}
+
 /* Killed between the record of the resend and the change of the row. */
 static void test_resend_without_row_takes_the_place_of_a_lost_file(void)
 {
@@ -239,8 +246,7 @@ static void test_resend_without_row_takes_the_place_of_a_lost_file(void)
     (void)SEND(&bench, .sop = "1.2.3.1");
     bench_stop(&bench);
     only_file(&bench, path);
-    (void)snprintf(copy, sizeof copy, "%s", path);
-    memcpy(copy + strlen(copy) - strlen("0123456789abcdef.dcm"), "0123456789abcdef", 16);
+    name_copy(copy, path);
     CU_ASSERT_EQUAL(rename(path, copy), 0);
     bench_start(&bench, NULL);
     CU_ASSERT_EQUAL(bench_study(&bench, 1).state, STUDY_RECEIVING);
@@ -259,8 +265,7 @@ static void test_resend_without_row_takes_the_place_of_a_damaged_file(void)
     (void)SEND(&bench, .sop = "1.2.3.1");
     bench_stop(&bench);
     only_file(&bench, path);
-    (void)snprintf(copy, sizeof copy, "%s", path);
-    memcpy(copy + strlen(copy) - strlen("0123456789abcdef.dcm"), "0123456789abcdef", 16);
+    name_copy(copy, path);
     CU_ASSERT_EQUAL(rename(path, copy), 0);
     copy_with_another_byte(copy, path, &last);
     bench_start(&bench, NULL);
@@ -277,8 +282,7 @@ static void leave_over(struct bench *bench, char copy[640], int64_t came_ms)
 {
     char path[600];
     only_file(bench, path);
-    (void)snprintf(copy, 640, "%s", path);
-    memcpy(copy + strlen(copy) - strlen("0123456789abcdef.dcm"), "0123456789abcdef", 16);
+    name_copy(copy, path);
     CU_ASSERT_EQUAL(link(path, copy), 0);
     const struct timespec came[] = {{.tv_sec = came_ms / 1000}, {.tv_sec = came_ms / 1000}};
     CU_ASSERT_EQUAL(utimensat(AT_FDCWD, copy, came, 0), 0);
